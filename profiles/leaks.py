@@ -70,8 +70,9 @@ def telling_columns(
     if not features:
         return []
     labelled, found = table.filter(pa.array(rows)), list[Telling]()
+    there = set(table.column_names)
     for name in dict.fromkeys(features):
-        reached = _alone(labelled, name, truth) if name in table.column_names else 0.0
+        reached = _alone(labelled, name, truth) if name in there else 0.0
         if reached > LEAK:
             found.append(Telling(name, label, reached))
     return found

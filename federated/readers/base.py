@@ -61,8 +61,9 @@ class Reader(ABC):
     def known(self, columns: Sequence[str]) -> list[str]:
         """The columns there are; raises `InputError` if a named one is not among them."""
         there = self.columns()
+        known = set(there)
         for column in columns:
-            if column not in there:
+            if column not in known:
                 raise missing_column(self.where, column, there)
         return there
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -115,13 +116,15 @@ class CsvReader(Reader):
             return self._read(columns)
 
     def _read(self, columns: Sequence[str]) -> pa.Table:
-        if missing := [name for name in columns if name not in self.columns()]:
+        there = set(self.columns())
+        if missing := [name for name in columns if name not in there]:
             self._scan()  # lines above the header are the likelier cause, and are said with theirs
             self._below(columns, missing[0])
         header = self.known(columns)
+        often = Counter(header)
         for column in columns:
-            if header.count(column) > 1:
-                found = f"{self._path.name} has {header.count(column)} columns {column!r}"
+            if often[column] > 1:
+                found = f"{self._path.name} has {often[column]} columns {column!r}"
                 raise InputError(f"{self.where}: {found}", hint="give each a name of its own")
         scan = self._scan()
         if scan.records < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -43,10 +44,10 @@ class ParquetReader(Reader):
     def read(self, columns: Sequence[str], text: Collection[str] = ()) -> pa.Table:
         """Raises `InputError`: a missing or repeated column, a damaged file."""
         del text
-        there = self.known(columns)
+        often = Counter(self.known(columns))
         for column in columns:
-            if there.count(column) > 1:
-                found = f"{self._path.name} has {there.count(column)} columns {column!r}"
+            if often[column] > 1:
+                found = f"{self._path.name} has {often[column]} columns {column!r}"
                 raise InputError(f"{self.where}: {found}", hint="give each a name of its own")
         if not columns:
             return pa.table({})

@@ -14,6 +14,8 @@ __all__ = ["BALANCED", "check_row_weights", "offsets_of", "weights_of"]
 
 BALANCED = "balanced"
 """A class weight by which both classes count alike, as scikit-learn's."""
+FARTHEST = 50.0
+"""The largest offset: e^50 times the odds, or the count, of a row with none."""
 
 
 def weights_of(table: pa.Table, terms: TrainTerms, label: np.ndarray) -> np.ndarray | None:
@@ -42,7 +44,9 @@ def offsets_of(table: pa.Table, terms: TrainTerms) -> np.ndarray | None:
 
 
 def check_row_weights(table: pa.Table, terms: TrainTerms, label: np.ndarray, where: str) -> None:
-    """Raise `InputError` for a row with a label and without a weight above 0, or an offset."""
+    """Raise `InputError` for a row with a label and without a weight above 0, or an offset; for an
+    offset that is no logarithm.
+    """
     known = has_answer(label)
     for column, what in ((terms.weight, "weight"), (terms.offset, "offset")):
         if not column:
@@ -56,6 +60,21 @@ def check_row_weights(table: pa.Table, terms: TrainTerms, label: np.ndarray, whe
                 f"{what} in {column!r}, {allowed} needed",
                 hint="or take their label out: without one they are scored only",
             )
+
+    if terms.offset:
+        _check_near(known_answers(table, terms.offset, where=where), terms.offset, where)
+
+
+def _check_near(offsets: np.ndarray, column: str, where: str) -> None:
+    """Refuse offsets that no score reaches: mostly an exposure without its logarithm."""
+    far = int(np.count_nonzero(np.abs(offsets) > FARTHEST))
+    if far:
+        raise InputError(
+            f"{where}: {far:,} of {len(offsets):,} offsets in {column!r} are beyond "
+            f"{FARTHEST:.0f} either way",
+            hint="an offset is added to log odds, or to the logarithm of a count: give the "
+            "logarithm of the time or the exposure",
+        )
 
 
 def _by_class(class_weight: str, label: np.ndarray) -> np.ndarray:

@@ -118,7 +118,8 @@ class Encoder:
             )
         if not rows.any():
             raise InputError("no training rows to fit the encoding on")
-        unknown = [name for name in columns if name not in table.column_names]
+        there = set(table.column_names)
+        unknown = [name for name in columns if name not in there]
         if unknown:
             raise MisuseError(f"the table has no column {unknown[0]!r}")
         fitted: list[Column] = []

@@ -79,8 +79,9 @@ def taken_for(table: pa.Table, name: str) -> Taken:
 
 def mark(table: pa.Table, features: Sequence[str]) -> pa.Table:
     """The table with what its `features` are taken for: it holds for any choice of its rows."""
+    there = set(table.column_names)
     for name in dict.fromkeys(features):
-        if name in table.column_names and is_text(table.schema.field(name).type):
+        if name in there and is_text(table.schema.field(name).type):
             found = taken_for(table, name)
             place = table.schema.get_field_index(name)
             field = noted(table.schema.field(name), {"taken": vars(found)})

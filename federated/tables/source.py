@@ -102,8 +102,9 @@ class MemorySource:
         if table not in self._tables:
             raise InputError(f"no table {table!r}", hint=_close(table, self._tables))
         found = self._tables[table]
+        there = set(found.column_names)
         for column in columns:
-            if column not in found.column_names:
+            if column not in there:
                 hint = _close(column, found.column_names)
                 raise InputError(f"{table}: no column {column!r}", hint=hint)
         if found.num_rows == 0:

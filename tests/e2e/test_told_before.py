@@ -307,6 +307,10 @@ SLIPS: dict[str, Slip] = odd_types() | {
         "no usable column of telecom", asked(party=[BANK, BUREAU, TELECOM]),
         world() | {"telecom": world()["telecom"] | {"q": [1] * ROWS}},
     ),
+    "offsets that are no logarithms": column(
+        "bank", "w", [600.0] * ROWS, "240 of 240 offsets in 'w' are beyond 50",
+        train={"offset": "bank.w"},
+    ),
     # rows
     "no row": few(0, "bank", "bank.t: the table is empty"),
     "partner without a row": few(0, "bureau", "bureau.t: the table is empty"),
