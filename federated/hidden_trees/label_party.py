@@ -211,7 +211,8 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             raise PeerError("sums of a level that is not due")
         sums = sums_opened(self._plan, self._totals(state), sent.sums)
         depth = self._depth(sent.number)
-        sums[:, 0] = self._labels.blurred(state, sums[:, 0], "nodes")
+        slopes, curvatures = self._labels.blurred(state, (sums[:, 0], sums[:, 1]), "nodes")
+        sums = np.stack([slopes, np.maximum(curvatures, 1)], axis=1)
         if depth:
             sums = adjusted(sums, self.context.store.get("node-sums", depth - 1), depth)
         self.context.store.put("node-sums", depth, sums)
@@ -221,7 +222,8 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             return Turn(self._now_waits(state, "leaves"))
         g, h = self._opened(state)
         # the own ones too: the partner says which of them may win, and can bar all others
-        g, totals = self._labels.candidates(state, g), self._of_nodes(state, sums)
+        g, h = self._labels.candidates(state, g, h)
+        totals = self._of_nodes(state, sums)
         ask = self._finder(state).ask(state.transcript, self._shape(state), g, h, totals)
         return Turn(self._now_waits(state, "answer"), [(peer, ask)], progress=self._done(state))
 

@@ -1,12 +1,13 @@
-"""Noise that the label party adds to sums of gradients, so that no winner tells a label.
+"""Noise of the label party's on sums of slopes and curvatures, so that no winner tells a label.
 
 A partner whose bins hold one row each, or two cuts that differ by one row, would read that row's
 label off which of them wins: its shares are its own, and what it adds to them nobody sees. So the
 label party adds Gaussian noise to its share of each candidate's sum: a fresh one in each node, and
 one as large that is the same in all trees, by the node's place and the candidate: a mean over trees
 takes the first away, a difference of two trees the other, and the label with it, unless other rows
-are in the node. A row adds one to a sum at most; what chance makes of a sum over the rows of a bin
-is more than the noise.
+are in the node. A row adds one to a sum at most, and a quarter to one of curvatures, which has a
+quarter of the noise: an exact one would tell which rows have a label, and what the model says of a
+row. What chance makes of a sum over the rows of a bin is more than the noise.
 
 All else that the partner may steer or observe follows from such sums: the node's own sum, which
 divides into the mean slope, the label party's own candidates, what they gain and which is best, the
@@ -26,39 +27,54 @@ from numpy.typing import NDArray
 from federated.trees.splitting import GRADIENT_BITS, HESSIAN_BITS
 from psi.protocol import Random
 
-__all__ = ["blurred", "blurred_sums", "guessed", "noised_base", "normal", "widened"]
+__all__ = ["MOST_CURVATURE", "blurred", "blurred_sums", "guessed", "heard_penalty"]
+__all__ += ["noised_base", "normal", "widened"]
 
 Floats = NDArray[np.float64]
 _REACH = 6.0
 """Standard deviations of both together that are still within a score's bits."""
+MOST_CURVATURE = 0.25
+"""Of a row."""
 _SPREAD = 4.0, 64.0
 """What Σ g²/h of a node is taken for, by its rows and no row at all."""
 
 
 def blurred(
-    g: NDArray[np.uint32], noise: float, place: str, seed: bytes, random: Random
+    sums: NDArray[np.uint32],
+    noise: float,
+    place: str,
+    seed: bytes,
+    random: Random,
+    bits: int = GRADIENT_BITS,
 ) -> NDArray[np.uint32]:
     """Shares of sums, `uint32[nodes, candidates]` for G_L, with both noises.
 
     Args:
-        g: shares in units of 2^-GRADIENT_BITS.
+        sums: shares in units of 2^-`bits`.
         noise: standard deviation of each of the two.
         place: which sums, on which level: none other has the same noise that stays.
         seed: 32 secret bytes, the same in all trees.
         random: fresh bytes.
+        bits: fraction bits of the sums.
     """
     if not noise:
-        return g
-    drawn = normal(g.size, random(16 * g.size)) + _lasting(f"{place} {g.shape}", seed, g.size)
-    units = np.rint(drawn * noise * 2.0**GRADIENT_BITS).astype(np.int64)
-    return np.asarray(g + units.reshape(g.shape).astype(np.uint32))
+        return sums
+    size, name = sums.size, f"{place} {sums.shape}"
+    drawn = normal(size, random(16 * size)) + _lasting(name, seed, size)
+    units = np.rint(drawn * noise * 2.0**bits).astype(np.int64)
+    return np.asarray(sums + units.reshape(sums.shape).astype(np.uint32))
 
 
 def blurred_sums(
-    g: NDArray[np.int64], noise: float, place: str, seed: bytes, random: Random
+    sums: NDArray[np.int64],
+    noise: float,
+    place: str,
+    seed: bytes,
+    random: Random,
+    bits: int = GRADIENT_BITS,
 ) -> NDArray[np.int64]:
     """The same of sums that the label party knows, below 2^31 units."""
-    shares = blurred(g.astype(np.uint32), noise, place, seed, random)
+    shares = blurred(sums.astype(np.uint32), noise, place, seed, random, bits)
     return shares.view(np.int32).astype(np.int64)
 
 
@@ -76,6 +92,16 @@ def noised_base(base: float, rows: int, noise: float, seed: bytes) -> float:
     return base + moved / (p * (1.0 - p))
 
 
+def heard_penalty(penalty: float, noise: float) -> float:
+    """λ of a search: the curvature of a side without rows and it are above 0, whatever the noise.
+
+    Args:
+        penalty: λ of the plan.
+        noise: as in `blurred`, of slopes.
+    """
+    return penalty + _REACH * math.sqrt(2.0) * noise * MOST_CURVATURE
+
+
 def guessed(
     sums: Sequence[NDArray[np.int64]], rows: NDArray[Any], penalty: float, noise: float
 ) -> Floats:
@@ -88,13 +114,15 @@ def guessed(
         noise: as in `blurred`.
     """
     g, h = sums[0] * 2.0**-GRADIENT_BITS, sums[1] * 2.0**-HESSIAN_BITS
-    squares = g * g / (h + 2.0 * penalty) + _SPREAD[0] * rows + _SPREAD[1]
-    # noise is on G_L and on G, and D has both
-    return widened(squares, sums, penalty, noise * 2.0**0.5)
+    mean = g / (h + 2.0 * penalty)
+    squares = g * mean + _SPREAD[0] * rows + _SPREAD[1]
+    # noise is on G_L and on G, and D has both; that of curvatures times the mean
+    several = noise * np.sqrt(2.0 * (1.0 + (MOST_CURVATURE * mean) ** 2))
+    return widened(squares, sums, penalty, several)
 
 
 def widened(
-    squares: Floats, sums: Sequence[NDArray[np.int64]], penalty: float, noise: float
+    squares: Floats, sums: Sequence[NDArray[np.int64]], penalty: float, noise: Any
 ) -> Floats:
     """Σ g²/h of each node, as much larger as keeps D with noise within the bound that it gives.
 
@@ -104,11 +132,11 @@ def widened(
         squares: `float64[nodes]`.
         sums: G and H of each node, `int64[nodes]`, in their units.
         penalty: λ.
-        noise: as in `blurred`.
+        noise: as in `blurred`, of each node or of all.
     """
     g, h = sums[0] * 2.0**-GRADIENT_BITS, sums[1] * 2.0**-HESSIAN_BITS
     spread = np.maximum(squares - g * g / (h + 2.0 * penalty), 0.0)
-    far = _REACH * noise * 2.0**0.5 * (2.0 / penalty) ** 0.5 if noise else 0.0
+    far = _REACH * noise * 2.0**0.5 * (2.0 / penalty) ** 0.5
     return np.asarray(squares + far * (2.0 * np.sqrt(spread) + far))
 
 

@@ -41,6 +41,7 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Bins = NDArray[np.uint16]
 Ways = NDArray[np.int8]
+Sums = tuple[Whole, Whole]
 
 NOWHERE = -1
 _NOTHING = 1e-6
@@ -139,7 +140,7 @@ class Growing:
         self.slot, self.places = new, below.reshape(-1)
 
     def finish(
-        self, g: Whole, h: Whole, blur: Callable[[Whole], Whole] | None = None, noise: float = 0.0
+        self, g: Whole, h: Whole, blur: Callable[[Sums], Sums] | None = None, noise: float = 0.0
     ) -> Floats:
         """Set the values of all places; each row's `float64[n]`.
 
@@ -151,7 +152,7 @@ class Growing:
         plan, size = self._plan, len(self.tree.value)
         sums = np.stack([_added(self.at, each, size) for each in (g, h)])
         if blur is not None:
-            sums[0] = np.where(sums[1] > 0, blur(sums[0]), 0)
+            sums = np.where(sums[1] > 0, np.stack(blur((sums[0], sums[1]))), 0)
         for place in range(size - 1, 0, -1):  # from the leaves up
             sums[:, (place - 1) // 2] += sums[:, place]
         slope, curvature = sums[0] * 2.0**-SLOPE_BITS, sums[1] * 2.0**-CURVATURE_BITS

@@ -142,14 +142,13 @@ class LabelParty(Party[LabelTrees]):
         if state.told >= self._plan.row_bits:
             return self._alone(state, growing)
         g, h = self._slopes(state)
-        sums = growing.totals(g, h)
-        sums = self._labels.blurred(state, sums[0], "nodes"), sums[1]
+        sums = self._labels.blurred(state, growing.totals(g, h), "nodes")
         own = self._own_heard(state, growing, g, h, sums)
         self._keep(state.level, growing, own)
         first, messages = self._given(state, growing, g, h)
         level = self._level(state.layout, state.level)
         left_g, left_h = self._candidates(state.layout, self._shares(state.level, first))
-        left_g = self._labels.candidates(state, left_g)
+        left_g, left_h = self._labels.candidates(state, left_g, left_h)
         totals = self._totals(growing, sums, own)
         ask = self._finder(state).ask(state.transcript, level, left_g, left_h, totals)
         sent = [(self._peer, each) for each in (*messages, ask)]
@@ -357,8 +356,9 @@ class LabelParty(Party[LabelTrees]):
     ) -> Best:
         """The best own splits as noise lets them be heard: the partner sees what wins by them."""
         left = histograms(self._bins, self._layout, growing, g, h)
-        left[..., 0] = self._labels.blurred(state, left[..., 0], "own")
-        plan = replace(self._plan, least_weight=self._plan.least_heard)
+        left = np.stack(self._labels.blurred(state, (left[..., 0], left[..., 1]), "own"), axis=-1)
+        penalty = self._labels.search_penalty
+        plan = replace(self._plan, least_weight=self._plan.least_heard, penalty=penalty)
         return own_best(plan, left, *sums, self._ways)
 
     def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:

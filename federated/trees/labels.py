@@ -12,16 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.trees.blur import blurred, blurred_sums, guessed, noised_base
+from federated.trees.blur import (
+    MOST_CURVATURE,
+    blurred,
+    blurred_sums,
+    guessed,
+    heard_penalty,
+    noised_base,
+)
 from federated.trees.booster import base_score
 from federated.trees.plan import TreesPlan
-from federated.trees.splitting import Totals
+from federated.trees.splitting import HESSIAN_BITS, Totals
 from psi.protocol import InputError, MisuseError, Refused
 
 __all__ = ["CLASS_ROWS", "Labels", "drawn_rows"]
 
 Mask = NDArray[np.bool_]
 Whole = NDArray[np.int64]
+Shares = NDArray[np.uint32]
 
 CLASS_ROWS = 20
 """The fewest training rows of a class."""
@@ -68,41 +76,53 @@ class Labels:
         rows = drawn_rows(state.lasting, tree, len(self.y), self._plan.subsample)
         return np.asarray(self.used & rows)
 
-    def blurred(self, state: Any, sums: Whole, name: str) -> Whole:
-        """Sums of slopes on the present level with both noises; see `blurred_sums`.
+    def blurred(self, state: Any, sums: tuple[Whole, Whole], name: str) -> tuple[Whole, Whole]:
+        """Sums of slopes and of curvatures on the present level with both noises.
 
         Args:
             state: the role's; `lasting` is the seed of the noise that stays.
-            sums: in units of 2^-GRADIENT_BITS.
+            sums: in units of 2^-GRADIENT_BITS, and of 2^-HESSIAN_BITS, 0 at least.
             name: what they are sums of.
         """
+        noise, place = self._plan.noise, self._place(state, name)
         random = state.transcript.random(f"{name} {state.level}")
-        place = self._place(state, name)
-        return blurred_sums(sums, self._plan.noise, place, state.lasting, random)
+        g = blurred_sums(sums[0], noise, place, state.lasting, random)
+        random = state.transcript.random(f"curvatures of {name} {state.level}")
+        given = f"curvatures of {place}", state.lasting, random, HESSIAN_BITS
+        h = blurred_sums(sums[1], noise * MOST_CURVATURE, *given)
+        return g, np.maximum(h, 0)
 
-    def candidates(self, state: Any, g: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    def candidates(self, state: Any, g: Shares, h: Shares) -> tuple[Shares, Shares]:
         """Own shares of candidates' sums `uint32[nodes, candidates]`, likewise."""
+        noise, place = self._plan.noise, self._place(state, "candidates")
         random = state.transcript.random(f"noise {state.level}")
-        place = self._place(state, "candidates")
-        return blurred(g, self._plan.noise, place, state.lasting, random)
+        g = blurred(g, noise, place, state.lasting, random)
+        random = state.transcript.random(f"noise of curvatures {state.level}")
+        given = f"curvatures of {place}", state.lasting, random, HESSIAN_BITS
+        return g, blurred(h, noise * MOST_CURVATURE, *given)
 
     def totals(self, sums: tuple[Whole, Whole], rows: NDArray[Any], own: NDArray[Any]) -> Totals:
         """What the search needs of each node.
 
         Args:
-            sums: G, with noise, and H of each node, in their units.
+            sums: G and H of each node, with noise, in their units.
             rows: of each node how many, or about so many.
-            own: what a split of the partner's has to gain more than.
+            own: what a split of the partner's has to gain more than, by `search_penalty`.
         """
-        penalty = self._plan.penalty
+        penalty = self.search_penalty
         return Totals(
             gradients=sums[0],
             hessians=sums[1],
             squares=guessed(sums, rows, penalty, self._plan.noise),
             own=own,
             penalty=penalty,
-            least=self._plan.least_heard,
+            least=self._plan.least_heard + penalty - self._plan.penalty,
         )
+
+    @property
+    def search_penalty(self) -> float:
+        """λ by which splits are held against each other."""
+        return heard_penalty(self._plan.penalty, self._plan.noise)
 
     def _place(self, state: Any, name: str) -> str:
         return f"{name} {state.level % self._plan.tree_levels}"

@@ -136,8 +136,8 @@ class TrainHidden(TrainBoosted):
             yield (
                 f"{partner} may leave its noise out, and choose the records of a node and the "
                 f"splits of {me}'s that may win there: all that it is told has "
-                f"{told_partner(contract, terms):,} bits of all records together, of labels under "
-                f"{me}'s noise, of {me}'s columns and of which records have a label exactly"
+                f"{told_partner(contract, terms):,} bits of all records together, of labels "
+                f"and which records have one under {me}'s noise, of {me}'s columns in full"
             )
             yield label_guard(contract, terms, WHOLE_LABEL, few=False)
 

@@ -123,7 +123,7 @@ class TrainTrees(TrainBoosted):
                 "software as it is chooses which splits tell their bits, still one of a record for "
                 f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
                 f"sums, and {partner} its wins into a number of its columns about {me}'s: of "
-                "labels under noise, if any, of curvatures and of which records have one exactly"
+                "labels, curvatures and which records have one under noise, if any"
             )
             yield (
                 f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "

@@ -176,9 +176,9 @@ def test_the_other_side_s_noise_is_on_both_parties_candidates(
     seen: dict[str, list[Any]] = {}
 
     def noted(name: str) -> Any:
-        def blurred(g: Any, noise: float, place: str, seed: bytes, random: Any) -> Any:
+        def blurred(g: Any, noise: float, place: str, seed: bytes, *more: Any) -> Any:
             seen.setdefault(name, []).append((g.shape[1], noise, seed))
-            return blur.blurred(g, noise, place, seed, random)
+            return blur.blurred(g, noise, place, seed, *more)
 
         return blurred
 
@@ -186,11 +186,12 @@ def test_the_other_side_s_noise_is_on_both_parties_candidates(
     monkeypatch.setattr(feature_module, "blurred", noted("bureau"))
     world = World.of(ROWS, 5)
     run(world, plan(trees=1, depth=2))
-    both = world.joined[1].candidates
-    for name, candidates in (("bank", both), ("bureau", world.layout_a.candidates)):
+    both = world.joined[1].candidates, {1.0, 0.25}  # of slopes, and of curvatures
+    theirs = world.layout_a.candidates, {1.0}
+    for name, (candidates, sizes) in (("bank", both), ("bureau", theirs)):
         shapes, noises, seeds = zip(*seen[name], strict=True)
         assert set(shapes) == {candidates}
-        assert set(noises) == {1.0}
+        assert set(noises) == sizes
         assert len(set(seeds)) == 1
         assert len(seeds[0]) == 32
     assert seen["bank"][0][2] != seen["bureau"][0][2]
