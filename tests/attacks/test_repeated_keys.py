@@ -17,8 +17,7 @@ import pytest
 
 from federated.aggregate.section_audit import SectionAudit
 from federated.regression import FeatureParty, LabelParty, told_bits
-from federated.regression.messages import Setup
-from psi.protocol import JobError, PeerError, Refused, decode
+from psi.protocol import JobError, PeerError, Refused
 from tests.attacks.world import NEW_POLICY, World, drafted
 from tests.unit.regression.world import World as World_
 from tests.unit.regression.world import context, plan
@@ -236,16 +235,16 @@ def test_copies_of_a_person_in_every_fold_are_refused_by_the_partner() -> None:
         bureau = FeatureParty(
             context("bureau"), "bank", honest.b[rows], plan=terms, records=rows, repeats=rows
         )
-        state = bureau.begin().state
+        bureau.start()
         lying = LabelParty(  # which does not look at its own
             context("bank"), ["bureau"], honest.a[rows], honest.y[rows], plan=terms, folds=found
         )
-        setup = decode(lying.start().messages[0].payload, Setup)
+        setup = lying.start().messages[0]
         if said:
             with pytest.raises(Refused, match=said):
-                bureau.on_setup(state, setup, "bank")
+                bureau.receive(setup)
         else:
-            bureau.on_setup(state, setup, "bank")
+            bureau.receive(setup)
 
 
 def test_exact_counts_by_category_need_one_row_for_each_record(tmp_path: Path) -> None:
