@@ -11,7 +11,9 @@ The party's list of officers names whose signature counts.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +69,37 @@ class Ask:
             return {"state": "asked", "why": "", "code": 0}
         return found
 
+    @property
+    def before(self) -> Ask | None:
+        """The last ask for the very same job that is done; only what this user's service has run,
+        into a folder that nobody else may write to, counts."""
+        alike = [
+            one
+            for one in asks_in(self.file.parent)
+            if one.id != self.id
+            and one.said["job"] == self.said["job"]
+            and one.said["made"] <= self.said["made"]
+            and _own(one.folder)
+            and one.state["state"] == "done"
+        ]
+        return max(alike, key=lambda one: one.said["made"], default=None)
+
     def becomes(self, state: str, why: str = "", code: int = 0) -> None:
         """Note a state, for the group that reads the folder."""
         data = {"state": state, "why": why, "code": code}
         file = self.folder / "state.json"
         write_atomic(file, json.dumps(data), private=False)
         file.chmod(0o640)
+
+
+def _own(folder: Path) -> bool:
+    """Whether a folder is this user's, and for him alone to write to."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return mine and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def put_ask(folder: Path, job_file: Path, key: OfficerKey) -> Ask:

@@ -143,6 +143,7 @@ def serve(
 
 
 def _start(one: Any, hub: Path, home: Any, passphrase_file: Path | None, *more: str) -> Any:
+    import shutil
     import subprocess
     import sys
 
@@ -150,6 +151,11 @@ def _start(one: Any, hub: Path, home: Any, passphrase_file: Path | None, *more: 
     job.write_text(one.said["job"], "utf-8")
     words = ["run", str(job), "--tables", str(home.tables), "--out", str(one.folder / "out")]
     words += ["--hub", str(hub), "--ask", str(one.file), *more]
+    if (before := one.before) is not None:  # a month after another: what changed, same segments
+        words += ["--since", str(before.folder / "out")]
+        kept = before.folder / "job.segments.json"
+        if kept.is_file() and not (one.folder / kept.name).exists():
+            shutil.copyfile(kept, one.folder / kept.name)
     words += ["--passphrase-file", str(passphrase_file)] if passphrase_file else []
     with (one.folder / "log").open("ab") as log:
         process = subprocess.Popen(

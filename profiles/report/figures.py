@@ -145,10 +145,11 @@ def _at(score: Scored, share: float) -> float:
 
 def _ks(t: Language, model: Model) -> Figure:
     hover = _hover(t, "ks", x="%{x:.0%}", y="%{y:.1%}")
-    data, rows, peaks = [], [], []
+    data, rows, peaks, lowest = [], [], [], 0.0
     for place, score in enumerate(model.scores):
         gap = score.roc.true_positive - score.roc.false_positive
         top = int(np.argmax(np.abs(gap)))
+        lowest = min(lowest, float(gap.min()))  # where false alarms come first
         data.append(_line(t, score.roc.share, gap, model, place, hover))
         peaks.append(
             {
@@ -177,7 +178,7 @@ def _ks(t: Language, model: Model) -> Figure:
         data=(*data, *peaks),
         layout={
             "xaxis": _percent(t.say("plot.ks_x")),
-            "yaxis": _percent(t.say("plot.ks_y"), range=[0, most * 1.22])
+            "yaxis": _percent(t.say("plot.ks_y"), range=[lowest * 1.22, most * 1.22])
             | {"dtick": None, "nticks": 5},
         },
         head=(t.say("plot.score"), "KS", t.say("plot.reached")),

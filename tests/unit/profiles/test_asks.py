@@ -102,3 +102,28 @@ def test_of_a_run_that_failed_its_error_is_shown(tmp_path: Path, asks: Path) -> 
     (made.folder / "log").write_text("bank: contract\nerror: not released\nhint: ask\n")
     shown = CliRunner().invoke(app, ["job", "asks", "--asks", str(asks)])
     assert "error: not released" in shown.output
+
+
+def test_a_month_goes_by_the_last_one_that_the_service_made(tmp_path: Path, asks: Path) -> None:
+    ben = made_key(tmp_path, "ben")
+    first, second = (put_ask(asks, tmp_path / "job.toml", ben) for _ in range(2))
+
+    def before() -> str:
+        found = second.before
+        return "" if found is None else found.id
+
+    assert before() == "", "nothing has been made"
+    first.folder.mkdir(mode=0o750)
+    first.becomes("running")
+    assert before() == ""
+    first.becomes("done")
+    assert before() == first.id
+    assert first.before is None, "not by itself"
+    (tmp_path / "job.toml").write_text(JOB.replace("churn", "leaves"))
+    assert put_ask(asks, tmp_path / "job.toml", ben).before is None, "another job"
+    first.folder.chmod(0o770)
+    assert before() == "", "what others may write to is no run of the service's"
+    moved = first.folder.rename(tmp_path / "elsewhere")
+    moved.chmod(0o750)
+    first.folder.symlink_to(moved)
+    assert before() == ""

@@ -411,3 +411,14 @@ def test_numbers_in_words() -> None:
     assert EN.form("list", ["a"]) == "a"
     assert [_sentence(v) for v in ("on folds", "Done.", "")] == ["On folds.", "Done.", ""]
     assert numbers.signed(-0.05) == "−0.050"
+
+
+def test_a_curve_that_falls_below_nothing_is_in_its_picture() -> None:
+    """Of a score that finds false alarms first, or of counts under noise."""
+    random = np.random.default_rng(3)
+    truth = (random.random(800) < 0.4).astype(np.int8)
+    worse = scored("joined", truth, 0.5 - 0.2 * truth + 0.3 * random.random(800))
+    found = next(f for f in figures(EN, replace(model(), scores=(worse,))) if f.kind == "ks")
+    low, high = found.layout["yaxis"]["range"]
+    drawn = [value for line in found.data for value in line["y"]]
+    assert low <= min(drawn) < 0 < max(worse.ks, *drawn) <= high
