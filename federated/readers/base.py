@@ -14,7 +14,7 @@ import pyarrow as pa
 from federated.readers.canonical import canonical
 from psi.protocol.errors import InputError
 
-__all__ = ["CsvFormat", "Reader", "column_hint", "missing_column"]
+__all__ = ["CsvFormat", "Reader", "column_hint", "missing_column", "table_hint"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,17 @@ class Reader(ABC):
             return canonical(table)
         except InputError as error:
             raise InputError(f"{self.where}: {error.message}", hint=error.hint) from None
+
+
+def table_hint(table: str, known: Sequence[str]) -> str:
+    """What to do about a table that a database does not have: `known` are those that it has."""
+    names = {name.casefold(): name for name in known}
+    close = get_close_matches(table.casefold(), names, n=1)
+    if table in known:
+        return "the dot parts SCHEMA and TABLE: make a view of it under a name without one"
+    if close:
+        return f"did you mean {names[close[0]]!r}?"
+    return f"there are: {_few(sorted(known))}" if known else "SCHEMA.TABLE names one in a schema"
 
 
 _VALUE = r"\s*[+-]?(?:\d{5,}|\d+[.,]\d+|\d+[-/.]\d+[-/.]\d+)\s*"

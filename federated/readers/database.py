@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from federated.readers.base import Reader
+from federated.readers.base import Reader, table_hint
 from federated.readers.database_errors import reason
 from federated.readers.postgres_watch import PATIENCE, patient, watch, within
 from federated.readers.sniff import unreadable
@@ -224,7 +225,8 @@ class DatabaseReader(Reader):
             found = f"cannot open table {self._table!r}"
             if (said := self._refused(found, error)) is not None:
                 raise said from None
-            raise InputError(f"{self.where}: {found} ({type(error).__name__})") from None
+            hint = table_hint(self._table, _tables(connection, schema))
+            raise InputError(f"{self.where}: {found} ({type(error).__name__})", hint=hint) from None
 
     def _connection(self) -> Any:
         try:
@@ -263,6 +265,15 @@ class DatabaseReader(Reader):
         found = f"cannot connect to {self._scheme}"
         said = self._refused(found, error)
         return said or InputError(f"{self.where}: {found} ({type(error).__name__})")
+
+
+def _tables(connection: Any, schema: str) -> list[str]:
+    """Names of the tables of a schema, or of the connection's own."""
+    for place in dict.fromkeys((schema or None, None)):
+        with suppress(Exception):
+            if found := [str(name) for name in connection.list_tables(database=place)]:
+                return found
+    return []
 
 
 def _without_a_place(connection: Any, found: Any, schema: str, table: str) -> Any:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from federated.readers.base import Reader
+from federated.readers.base import Reader, table_hint
 from federated.readers.database import database_file
 from psi.protocol.errors import InputError
 
@@ -126,7 +126,12 @@ class SqliteReader(Reader):
         try:
             cursor = connection.execute(f"select * from {self._from()} limit 0")  # noqa: S608
         except sqlite3.Error:
-            raise InputError(f"{self.where}: cannot open table {self._table!r}") from None
+            query = "select name from sqlite_master where type in ('table', 'view')"
+            known = [str(row[0]) for row in connection.execute(query)]
+            raise InputError(
+                f"{self.where}: cannot open table {self._table!r}",
+                hint=table_hint(self._table, known),
+            ) from None
         return [entry[0] for entry in cursor.description]
 
 

@@ -197,3 +197,28 @@ def test_types_of_postgresql_keep_what_was_written(tmp_path: Path, cluster: str)
         found = bound(tmp_path, url, name).load().to_pydict()
         for column, (_, text, value) in POSTGRES.items():
             assert [found[column][at] for at in rows] == [text if value is None else value, None]
+
+
+@pytest.mark.parametrize(
+    ("table", "hint"),
+    [
+        ("people.x", "parts SCHEMA and TABLE"),
+        ("PEOPEL", "did you mean 'people'"),
+        ("orders", "there are: people, people.x"),
+        ("s.people", "did you mean 'people'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_a_table_that_is_not_there_is_told_with_those_that_are(
+    tmp_path: Path, kind: str, table: str, hint: str
+) -> None:
+    making = [f'create table "{name}" (id int)' for name in ("people", "people.x")]
+    if kind == "sqlite":
+        sqlite(tmp_path / "b.db", *making)
+    else:
+        with duckdb.connect(tmp_path / "b.db") as base:
+            for one in making:
+                base.execute(one)
+    with pytest.raises(InputError, match="cannot open table") as met:
+        bound(tmp_path, f"{kind}:///b.db", table).columns()
+    assert hint in met.value.hint
