@@ -10,7 +10,10 @@ import secrets
 import shutil
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +22,7 @@ from federated.approval.inbox import Inbox
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
 from federated.cli.hub import app as hub_app
+from federated.cli.mounted import mounted_party
 from federated.cli.node import app
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import check_private, save_keys
@@ -33,8 +37,14 @@ from federated.node.officers import change_officers
 from federated.node.purge import node_ledger
 from federated.node.rotation import rotate
 from federated.session.journal import Journal, can_resume
+from federated.tables.source import MemorySource
+from federated.wire.flower.front import NodeFront
+from federated.wire.flower.hub import Hub
 from federated.wire.hub_home import HubHome
 from federated.wire.lives_met import LivesMet
+from profiles.job import Job
+from profiles.remote import HubLink, federate_remote
+from profiles.runs import Started
 from psi.protocol import FedprofileError, InputError, JobError, MisuseError
 from tests.unit.test_officer import contract, request
 
@@ -175,6 +185,39 @@ def test_an_older_state_lets_go_of_what_it_cannot_know(home: NodeHome, tmp_path:
     assert line["body"]["rules"] == ["twelve"]
     assert begin(made.path).startswith(":")
     check_is_last(made.path)
+
+
+def test_a_copy_answers_no_kind_of_job_and_proposes_none(
+    home: NodeHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever step a job has, an answer begins at one of three doors, and all are shut."""
+    backup(home.path, tmp_path / "c", "bureau", running=False)
+    (tmp_path / "hub").mkdir()
+    restore(tmp_path / "c", tmp_path / "hub" / "party")
+    made = NodeHome.open(tmp_path / "hub" / "party")
+    (made.path / "node.key").chmod(0o600)  # the fixture's file
+    before, secret = tree(made.path), tmp_path / "secret"
+    secret.write_bytes(SECRET)
+    secret.chmod(0o600)
+    hub = SimpleNamespace(home=SimpleNamespace(mounted="bureau", path=tmp_path / "hub"))
+    monkeypatch.setattr("profiles.remote._check", lambda job, link: None)
+    keys, tables = made.load_keys(SECRET), MemorySource({})
+
+    def proposes() -> object:
+        job = cast(Job, None)  # it is not looked at
+        link = HubLink(made.path)
+        return federate_remote(job, tables, link, keys, tmp_path / "out", cast(Started, None))
+
+    doors: tuple[Callable[[], object], ...] = (
+        lambda: NodeFront(made, SECRET),
+        lambda: mounted_party(cast(Hub, hub), secret, "", "text"),
+        proposes,
+    )
+    for door in doors:
+        with pytest.raises(OlderCopy, match="answers nothing"):
+            door()
+    assert tree(made.path) == before
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_copied_by_hand_is_a_copy(home: NodeHome, tmp_path: Path) -> None:
