@@ -72,7 +72,7 @@ def print_summary(result: JobResult) -> None:
             given += ", more than are listed" * (target.held.people > target.total)
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
         for mine, _, leads in target.unknown:
-            told = f"  {leads} name a {plain(mine, 60)} that no manager has"
+            told = f"  the {plain(mine, 60)} of {leads} is one that no manager has"
             console.print(told, highlight=False, markup=False)
         for reason in (reason for reason in target.left_out if reason.people):
             told = f"  not listed, {reason.stage}: {plain(reason.words, 200)}  {reason.people}"

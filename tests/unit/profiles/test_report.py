@@ -135,7 +135,7 @@ def test_notes_are_spaced_and_before_the_models_in_plain_words() -> None:
     html = render_report(replace(sample(), targets=(listed,)))
     page = " ".join(Page(html).text.split())
     assert "have a manager: 95% by branch and 4.0% by capacity." in page
-    assert "at capacity. 7 name a branch that no manager has as desk. 48 of them are" in page
+    assert "at capacity. The branch of 7 is one that no manager has as desk. 48 of them are" in page
     assert "own model. The two kinds of score are of two models: who is ahead" in page
     assert "log-odds" not in html.split("<main")[1].split('id="task-0"')[0]
 
