@@ -12,6 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,12 @@ def measure(
         at.mkdir(parents=True, exist_ok=True)
         if not (at / "tables.toml").exists():
             told(f"making {rows:,} rows of {entities:,} entities")
-            make(at, rows, entities)
+            # in a process of its own: what that leaves behind is no memory of the flows
+            maker = get_context("spawn").Process(target=make, args=(at, rows, entities))
+            maker.start()
+            maker.join()
+            if maker.exitcode:
+                raise RuntimeError("the bank could not be made")
         return _stages(at / "tables.toml", stages, rows, entities, threads, memory, told)
 
 

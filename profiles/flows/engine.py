@@ -44,6 +44,10 @@ class Engine:
 
     def __init__(self, connection: Any, tables: Mapping[str, Any]) -> None:
         self.connection, self._tables = connection, dict(tables)
+        if connection.name == "postgres":
+            # to compile conditions of this size takes PostgreSQL far longer than to go through rows
+            with connection.begin() as cursor:
+                cursor.execute("SET jit = off")
 
     def __repr__(self) -> str:
         return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
