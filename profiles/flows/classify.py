@@ -21,7 +21,7 @@ from profiles.flows.base import Base
 from profiles.flows.evidence import with_evidence
 from profiles.flows.rules import Rule
 from profiles.flows.taxonomy import Taxonomy
-from profiles.flows.values import BARE, plain_text
+from profiles.flows.values import BARE, searched_text
 
 __all__ = ["BACK_DAYS", "TOLD", "classify", "holding", "pairs_of", "ranked", "told", "with_pairs"]
 
@@ -97,7 +97,9 @@ def holding(base: Base, taxonomy: Taxonomy, number: str) -> tuple[dict[str, Any]
     rows = base.good.filter(base.good.account == sides[0]["account"])
     rules = [rule for rule in taxonomy.rules if rule.kind == kind and way in rule.ways]
     rows = rows.mutate(
-        plain=plain_text(rows.text), plain_name=plain_text(rows.counterparty_name), on=_on(rows)
+        plain=searched_text(rows.text),
+        plain_name=searched_text(rows.counterparty_name),
+        on=_on(rows),
     )
     rows = with_evidence(base, rows, {key for rule in rules for key in rule.asked})
 
@@ -121,7 +123,7 @@ def _looked_up(
     what = "text" if column == "text" else "name"
     distinct = said.select("on", column).distinct()
     # kept before patterns are looked for: PostgreSQL writes the plain text out again a pattern
-    looked = keep(distinct.mutate(plain=plain_text(distinct[column])), f"plain_{what}")
+    looked = keep(distinct.mutate(plain=searched_text(distinct[column])), f"plain_{what}")
     pure = [rule for rule in rules if rule.only(what)]
     apart = ibis.get_backend(said).name == "postgres"
     first = {f"by_{what}": _first_by(pure, what, looked, apart)}

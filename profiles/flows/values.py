@@ -16,7 +16,16 @@ from zoneinfo import ZoneInfo
 import ibis
 from ibis import Expr
 
-__all__ = ["BARE", "add_day", "add_minor", "as_number", "as_text", "is_whole", "plain_text"]
+__all__ = [
+    "BARE",
+    "add_day",
+    "add_minor",
+    "as_number",
+    "as_text",
+    "is_whole",
+    "plain_text",
+    "searched_text",
+]
 
 # Ibis would write each step into the next, so that text grows with every use of a column. Engines
 # fuse steps by themselves.
@@ -40,6 +49,8 @@ _WAYS = (
 BARE = f"^( |[a-z]*[0-9][a-z0-9]*|{'|'.join(_WAYS.split())})*$"
 """A plain text that says nothing but a way of paying: no shop is named in it."""
 _CURRENCY = "[¥$€£￥]"
+_CHINESE = "[^ -~]+"
+_BESIDE = "[a-z0-9][^ -~]|[^ -~][a-z0-9]"
 _FAR = 1e12
 _DIGITS = "^[0-9]{1,18}$"
 _AMOUNT = (
@@ -76,6 +87,16 @@ def plain_text(column: Any) -> Any:
     found = ibis.ifelse(found.re_search(_ANY_WIDE), found.translate(_WIDE, _NARROW), found)
     found = found.lower().re_replace(_BETWEEN, " ").strip()
     return ibis.literal(" ") + found + " "
+
+
+def searched_text(column: Any) -> Any:
+    """A plain text, and behind it once more the words of Latin letters that stand in Chinese ones.
+
+    "高速ETC代扣" has the word " etc " then, and no pattern has to know what stands around it.
+    """
+    plain = plain_text(column)
+    latin = plain.re_replace(_CHINESE, " ").re_replace("^ +", " ")
+    return ibis.ifelse(plain.re_search(_BESIDE), plain + latin, plain)
 
 
 def as_number(column: Any) -> Any:

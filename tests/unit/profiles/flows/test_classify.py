@@ -123,6 +123,17 @@ def test_an_unknown_shop_stays_without_a_type() -> None:
     assert types == ["C.card_purchase" if bare else "" for _, bare in said]
 
 
+def test_a_word_of_latin_letters_is_found_within_chinese_ones() -> None:
+    said = [
+        ("高速ETC代扣", "C.parking_toll"),
+        ("消费 宽窄KTV店", "C.entertainment"),
+        ("ＫＴＶ３号", ""),
+    ]
+    said += [("某petco某", ""), ("某BETCH某", "")]
+    rows = [row(i, -5, text=t) for i, (t, _) in enumerate(said)]
+    assert rows_of(flows_of(rows).typed(), "type") == [(t,) for _, t in said]
+
+
 def test_the_first_rule_decides_across_blocks_of_patterns(tmp_path: Path) -> None:
     few = "".join(
         f"""

@@ -60,6 +60,17 @@ def test_a_leak_is_the_oldest_money_within_days(
     assert set(found.month) == {2026 * 12 + 2}
 
 
+def test_a_leak_belongs_to_its_inflows_month() -> None:
+    later = [
+        {**one, "id": f"B{one['id']}", "time": dt.date(2026, 4, 2)}
+        for one in moves((1, "own", -60))
+    ]
+    first = [{**one, "time": dt.date(2026, 3, 31)} for one in moves((1, "pay", 100))]
+    flows = flows_of([*first, *later])
+    found = leaks(flows.typed(), Taxonomy.load(), 3).to_pandas()
+    assert found[["month", "minor"]].to_numpy().tolist() == [[2026 * 12 + 2, 60_00]]
+
+
 def test_what_no_inflow_brought_is_unattributed(typed: Any) -> None:
     left = unattributed(typed, Taxonomy.load())
     assert rows_of(left.order_by("outflow"), "outflow", "minor") == [
