@@ -249,3 +249,59 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
         world.run(terms, kind=Bank)
     assert len(seen[0]) == 4 * terms.levels
     assert seen[0] == seen[1] == seen[2]
+
+
+class Heavy(HiddenFeatureParty):
+    """Makes one row of the label party's bins heavy, and of each tree lets another of its candidates
+    compete with one of its own, which it makes half as good."""
+
+    log: list[bool]
+    aim, heavy, half = 5, np.uint32(70 << 8), np.uint32(25 << 8)
+
+    def _lanes(self, state: Any) -> Any:
+        first = self._first(state)
+        first[self.aim, 0] += self.heavy
+        with mock.patch.object(self, "_first", lambda now: first):
+            return super()._lanes(state)
+
+    def on_split_ask(self, state: Any, sent: Any, peer: str) -> Any:
+        opened = self._opened
+
+        def lied(now: Any) -> Any:
+            g, h = (each.copy() for each in opened(now))
+            g[:, 0] += self.half
+            return g, h
+
+        with mock.patch.object(self, "_opened", lied):
+            return super().on_split_ask(state, sent, peer)
+
+    def on_split_tables(self, state: Any, sent: Any, peer: str) -> Any:
+        level, kept = self._shape(state), np.zeros(self._shape(state).candidates, np.bool_)
+        kept[[0, self._first_candidates(state) + self._tree(state)]] = True
+        state = self._heard(state, peer)
+        picks = self._finder(state).pick(state.transcript, level, sent, kept)
+        return Turn(self._now_waits(state, "circuit"), [(peer, picks)])
+
+    def on_circuit(self, state: Any, sent: Any, peer: str) -> Any:
+        turn = super().on_circuit(state, sent, peer)
+        self.log.append(bool(self.context.store.get("every-split", state.level)[0] < 0))
+        return turn
+
+
+def test_a_partner_that_makes_a_row_heavy_reads_its_bin_at_the_label_party(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told in words: lanes have no bound for each row. It is one bit a node, which is counted."""
+    few_rows(monkeypatch)
+    monkeypatch.setattr(TreesPlan, "noise", NOISE)
+    rng = np.random.default_rng(7)
+    (own,), layout = bank_columns(rng)
+    y, theirs = labels(rng, 0), rng.integers(0, 4, ROWS).astype(np.uint16)
+    terms = HiddenPlan(rows=ROWS, trees=7, depth=1, score_bits=5)
+    columns = Layout((Column(4, True, False),))
+    for place in (2, 6):
+        own[Heavy.aim] = place
+        liar = Heavy(context("bureau"), "bank", [theirs], columns, plan=terms)
+        liar.log = []
+        Pair(HiddenLabelParty(context("bank"), "bureau", [own], layout, y, plan=terms), liar).run()
+        assert liar.log == [edge >= place for edge in range(7)]
