@@ -40,10 +40,11 @@ OWN = 0.5
 
 As large as that it made credit_default's fits end too far from the optimum.
 """
-TERM = 1.0
+TERM = 0.7
 """That of the linear term which a party adds to its own loss, as such a share.
 
-Its own gradients have it in all evaluations, so that no mean of inner products takes it away.
+Its own gradients have it in all evaluations, so that no mean of inner products takes it away. One
+as large as the other party's noise cost bank_marketing's folds .0005 of AUC, this costs none.
 """
 _LEAST, _TIMES = 0.25, 8.0
 """Of what is told of the label party's own model: the least noise, and how many times one record's

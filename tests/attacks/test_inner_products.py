@@ -15,7 +15,6 @@ import pytest
 
 from federated.regression import FeatureParty, LabelParty
 from federated.regression.messages import Products, Sums
-from federated.regression.noise import TERM
 from federated.regression.states import Fitting
 from federated.regression.steps import own_products
 from psi.protocol import Pair, Turn
@@ -80,9 +79,8 @@ def test_one_record_fewer_tells_no_label_by_inner_products() -> None:
     world = World.of(200, 60)
     assert abs(negatives(world, 0.0)) < 0.1
     off = np.array([negatives(world, 1.0) for _ in range(20)])
-    # .89 in 12 runs; of twenty draws with that deviation less than .25 is one in 10^8
-    assert TERM == 1.0
-    assert np.std(off) > 0.25
+    # .7 and more; of twenty draws with that deviation less than .2 is one in 10^7
+    assert np.std(off) > 0.2
 
 
 def test_the_term_is_one_for_all_evaluations_and_each_set_of_rows(

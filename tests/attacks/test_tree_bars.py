@@ -252,7 +252,7 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
 
 
 class Heavy(HiddenFeatureParty):
-    """Makes one row of the label party's bins heavy, and of each tree lets another of its candidates
+    """Makes one row heavy in the other's bins, and in each tree lets one more of its candidates
     compete with one of its own, which it makes half as good."""
 
     log: list[bool]
@@ -261,7 +261,7 @@ class Heavy(HiddenFeatureParty):
     def _lanes(self, state: Any) -> Any:
         first = self._first(state)
         first[self.aim, 0] += self.heavy
-        with mock.patch.object(self, "_first", lambda now: first):
+        with mock.patch.object(self, "_first", return_value=first):
             return super()._lanes(state)
 
     def on_split_ask(self, state: Any, sent: Any, peer: str) -> Any:
