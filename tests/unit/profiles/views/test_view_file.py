@@ -14,6 +14,7 @@ from federated.tables.bindings import Table, TablesFile
 from federated.tables.view_file import VIEW_FILE
 from profiles import Job, views
 from profiles.cli.flows import app
+from profiles.flows.taxonomy import Taxonomy
 from profiles.proposal import nameless_draft
 from psi.protocol.errors import InputError, JobError
 from tests.unit.profiles.views.world import CUT, write
@@ -68,7 +69,7 @@ def test_what_the_command_writes_stands_beside_a_table(tmp_path: Path) -> None:
     said = table.views and table.views.said(out)
     assert said == {
         "views": ["links@1"], "kind": "C", "cut_off": str(CUT), "currency": "CNY",
-        "taxonomy": "2026.2/t1",
+        "taxonomy": f"{Taxonomy.load().version}/t1",
     }  # fmt: skip
 
 
