@@ -82,7 +82,9 @@ def lists_of(
         if target.effects:
             shown = tables.load(target.effects, COLUMNS, keys=["group"])
             effects = shown_effects(shown, profiles, target.effects)
-        offers = offered(target, job.offers, table, score, may.rows, control, reach, effects)
+        people = profiles.column("entity")
+        chances = (score, may.rows, control, reach, effects)
+        offers = offered(target, job.offers, table, *chances, people=people)
         there = np.isfinite(score)
         if target.task in told:
             there &= told[target.task].fill_null(False).to_numpy(zero_copy_only=False)
@@ -124,10 +126,10 @@ def lists_of(
             parts.append((target.product, target.task, listed, back))
             held[target.product] = Held(len(back), _smallest(score, listed, back))
     keys = [column for level in job.party(job.receiver).keys for column in level]
-    people = None if group is None else campaign_table(profiles, group, parts, keys)
+    campaign = None if group is None else campaign_table(profiles, group, parts, keys)
     return Lists(
         targets=pa.concat_tables(lists, promote_options="default"),
-        campaign=people,
+        campaign=campaign,
         held=held,
         left_out=left_out,
         unknown=strange,
@@ -165,7 +167,7 @@ class _Sieve:
         people = np.count_nonzero
         before, after, has, beyond = [], [], could, 0
         if offers is not None:
-            has = could & (offers.worth > 0)
+            has = could & offers.would
             if offers.by == "rule":
                 none = int(people(could & ~has))
                 before.append(Reason("offer", "within no tier of an offer", none))

@@ -8,17 +8,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.tables.column_roles import kind_of
 from profiles.offers.caps import best_under_caps
 from profiles.offers.spec import OfferSpec
 from profiles.specs import TargetSpec
+from psi.identifiers.keys import key_buffer
+from psi.kernels.blake2s import Blake2s
 from psi.protocol.errors import InputError
 
 __all__ = ["OFFER_COLUMNS", "Money", "Offered", "check_numbers", "offered"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+_TIES = b"offered1"
+_EDGE = 1e-5
+"""Of what an offer brings: how near to its price it is at the edge of a cap."""
 
 OFFER_COLUMNS = ("offer", "offer_channel", "offer_value", "offer_cost", "offer_left", "expected")
 
@@ -43,9 +50,9 @@ class Money:
 class Offered:
     """`offers` of the list; `offer` int64[rows], the place in them, -1 for none.
 
-    `value`, `cost` and `expected` float64[rows] of it, NaN for none; `worth` float64[rows], who is
-    above 0 would have one: those held back too, by the prices of caps; `pays` bool[rows], whether
-    one would be made to them if there were no caps; `by` is "rule", "uplift" or "score".
+    `value`, `cost` and `expected` float64[rows] of it, NaN for none; `would` bool[rows], who would
+    have one: those held back too, by the prices of caps; `pays` bool[rows], whether one would be
+    made to them if there were no caps; `by` is "rule", "uplift" or "score".
     """
 
     offers: tuple[OfferSpec, ...]
@@ -53,7 +60,7 @@ class Offered:
     value: Floats
     cost: Floats
     expected: Floats
-    worth: Floats
+    would: np.ndarray
     pays: np.ndarray
     by: str
 
@@ -97,6 +104,8 @@ def offered(
     control: np.ndarray,
     reached: Mapping[str, np.ndarray],
     effects: Floats | None = None,
+    *,
+    people: pa.Array | pa.ChunkedArray,
 ) -> Offered | None:
     """What is offered to whom; None where the list has no offers.
 
@@ -109,6 +118,8 @@ def offered(
         control: bool[rows], who is held back.
         reached: channel to bool[rows], who may be reached by it; others reach everybody.
         effects: float64[rows], what being listed changes for each, from `shown_effects`.
+        people: their names. Of those to whom an offer is worth the same the higher scores come
+            first, then a hash of the name decides: the oldest customers do not always have it.
 
     Raises:
         InputError: a column that does not hold numbers.
@@ -127,17 +138,53 @@ def offered(
     if target.choose == "rule":
         found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
         none = np.full(shape, np.nan)
-        return _of(mine, found, value, cost, none, worth=found + 0.5, pays=found >= 0, by="rule")
+        return _of(mine, found, value, cost, none, would=found >= 0, pays=found >= 0, by="rule")
     chance, by = _chances(mine, score, effects)
-    expected = np.where(may & np.isfinite(chance), chance * value - cost, -np.inf)
+    ranks = np.isfinite(score)[:, None]  # a list ranks nobody else: no place is for them
+    expected = np.where(may & ranks & np.isfinite(chance), chance * value - cost, -np.inf)
     pays = np.asarray((expected > 0).any(axis=1))
-    free = np.flatnonzero(pays & ~control)
+    order = _order(people, score, target.product)
+    free = order[pays[order] & ~control[order]]
     use, caps = _uses(target, mine, cost)
     chosen = best_under_caps(expected[free], use[:, free], caps)
     found = np.full(table.num_rows, -1)
     found[free] = chosen.offer
-    worth = (expected - np.tensordot(chosen.prices, use, 1)).max(axis=1)
-    return _of(mine, found, value, cost, expected, worth=worth, pays=pays, by=by)
+    left = expected - np.tensordot(chosen.prices, use, 1)
+    would = _would(left, expected, order, found, control)
+    return _of(mine, found, value, cost, expected, would=would, pays=pays, by=by)
+
+
+def _order(people: pa.Array | pa.ChunkedArray, score: Floats, product: str) -> Ints:
+    """`int64[rows]`: by score, the highest first, then by a hash of who it is."""
+    names = pc.fill_null(pa.chunked_array([people]).cast(pa.large_string()), "")
+    drawn = Blake2s(product.encode()[:32], _TIES).strings(*key_buffer(names))[:, 0]
+    return np.asarray(np.lexsort((drawn, -np.nan_to_num(score, nan=-np.inf))), np.int64)
+
+
+def _would(
+    left: Floats, expected: Floats, order: Ints, found: Ints, control: np.ndarray
+) -> np.ndarray:
+    """`bool[rows]`: who has an offer, or would have it if they were not held back.
+
+    An offer that brings just the prices of its caps is made to some: as many of those who are
+    held back would have it, which are the ones that come before its last.
+
+    Args:
+        left: float64[rows, offers], what each brings after prices.
+        expected: before them.
+        order: int64[rows], in which ties were settled.
+        found: int64[rows], the offer made, -1 for none.
+    """
+    rows, best = np.arange(len(left)), left.argmax(axis=1)
+    worth, whole = left[rows, best], expected[rows, best]
+    pays = np.isfinite(whole) & (whole > 0)
+    edge = pays & (np.abs(worth) <= _EDGE * np.abs(whole))
+    place = np.empty(len(order), np.int64)
+    place[order] = rows
+    free = edge & ~control
+    made, none = place[free & (found >= 0)], place[free & (found < 0)]
+    last = len(order) if not len(none) else int(made.max(initial=-1))
+    return np.where(edge, place <= last, pays & (worth > 0))
 
 
 def _of(
@@ -147,7 +194,7 @@ def _of(
     cost: Floats,
     expected: Floats,
     *,
-    worth: Floats,
+    would: np.ndarray,
     pays: np.ndarray,
     by: str,
 ) -> Offered:
@@ -155,7 +202,7 @@ def _of(
     taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
     picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
     given = found.astype(np.int64)
-    return Offered(offers=offers, offer=given, worth=worth, pays=pays, by=by, **picked)
+    return Offered(offers=offers, offer=given, would=would, pays=pays, by=by, **picked)
 
 
 def _chances(

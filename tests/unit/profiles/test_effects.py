@@ -94,6 +94,7 @@ def test_value_goes_by_what_being_listed_changes_and_not_by_the_score() -> None:
         ~rows,
         {},
         by_group,
+        people=PEOPLE.column("segment_name"),
     )
     assert made is not None
     assert made.by == "uplift"

@@ -48,6 +48,7 @@ def given(found: Job, table: dict[str, list[Any]], score: list[float], **more: A
         "could": np.ones(rows, bool),
         "control": np.zeros(rows, bool),
         "reached": {},
+        "people": pa.array([f"c{i:05d}" for i in range(rows)]),
     } | more
     made = offered(found.targets[0], found.offers, pa.table(table), np.array(score), **masks)
     assert made is not None
@@ -109,9 +110,39 @@ def test_caps_consent_and_the_control_group_are_kept() -> None:
     assert (made.offer == 0).sum() <= 3
     assert np.nansum(made.cost) <= 40
     assert made.offer[3] != 1
-    held = control & (made.worth > 0)
+    held = control & made.would
     assert held.any()
     assert score[held].min() > score[made.offer >= 0].min() - 0.05
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("offer", [{"uplift": 0.3}, {}])
+def test_offers_that_bring_all_the_same_fill_the_list_with_a_control_group(
+    offer: dict[str, float], flat: bool
+) -> None:
+    """By an uplift, or by effects, of one group: 880 of 1,000 have a score, ten of them no name."""
+    rows, rng = 1_000, np.random.default_rng(8)
+    score = np.full(rows, 0.2) if flat else rng.random(rows)
+    score[rng.choice(rows, 120, replace=False)] = np.nan
+    effects = None if offer else np.full(rows, 0.3)
+    control, there = rng.random(rows) < 0.2, np.isfinite(score)
+    names = pa.array([None] * 10 + [f"c{i:05d}" for i in range(10, rows)])
+    made = given(
+        job({**SMS, "cost": 1, "value": 40, **offer}, choose="value", top=100),
+        {"x": [0.0] * rows}, score.tolist(), control=control, effects=effects, people=names,
+    )  # fmt: skip
+    listed, held = made.offer >= 0, made.would & control
+    assert listed.sum() == 100
+    assert there[listed].all()
+    assert not (listed & control).any()
+    assert 10 <= held.sum() <= 45  # a fifth beside the list: 25
+    assert (made.would == (listed | held)).all()
+    if flat:  # nobody stands first because of the file
+        assert 350 < np.flatnonzero(listed).mean() < 650
+    else:
+        assert score[listed].min() >= score[there & ~control & ~listed].max()
+        assert score[held].min() >= score[listed].min()
+        assert not made.would[there & control & (score < score[listed].min())].any()
 
 
 @pytest.mark.parametrize(("top", "budget", "beyond"), [(3, 1e9, 4), (20, 24.0, 0)])
@@ -192,4 +223,5 @@ def test_an_offer_wants_numbers() -> None:
             np.ones(1, bool),
             np.zeros(1, bool),
             {},
+            people=pa.array(["c1"]),
         )
