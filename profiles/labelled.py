@@ -62,14 +62,16 @@ def training_table(job: Job, flows: Flows, tables: dict[str, Table]) -> tuple[An
     Raises:
         JobError: no such section or table; no column of a feature view.
         InputError: a table whose `by` says one entity twice.
-        MisuseError: a cut-off whose outcome is not over by the last day of the data.
+        MisuseError: a cut-off whose outcome is not over by the last day of the data, or with no
+            row before it.
     """
     made = job.label
     if made is None:
         raise JobError(f"{job.file}: [label]: missing", hint="docs/JOB_FILE.md says what it takes")
     known_until = flows.last_day
     if known_until is None:
-        raise InputError(f"{flows.settings.where}: no row can be read")
+        where = flows.settings.where
+        raise InputError(f"{where}: no row can be read", hint="fedprofile flows check says why")
     for day in made.cut_offs:
         _, end = outcome_of(day, known_until, gap=made.gap, months=made.months)
         if made.task == "payroll" and known_until < end + dt.timedelta(days=_TOLD_AFTER - 1):

@@ -60,7 +60,8 @@ def links(
     opened = Flows.load(tables, flows)
     last = opened.last_day
     if last is None:
-        raise InputError(f"{opened.settings.where}: no row can be read")
+        where = opened.settings.where
+        raise InputError(f"{where}: no row can be read", hint="fedprofile flows check says why")
     day = month.date() if month else last
     if day > last:
         raise MisuseError(

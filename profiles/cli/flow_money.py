@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiles.cli.flow_rows import say_left_out, typed_rows
+
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
@@ -68,12 +70,16 @@ def report(
     Counts and sums only.
     """
     from profiles.cli.run import check_lang
+    from profiles.flows.engine import seldom_collected
     from profiles.flows.flows import Flows
     from profiles.flows.page import flow_page, write_flow_page
     from profiles.language import LANGUAGES
 
     check_lang(lang)
-    page = flow_page(Flows.load(tables, flows), days, as_of.date() if as_of else None)
+    opened = Flows.load(tables, flows)
+    with seldom_collected():
+        page = flow_page(opened, days, as_of.date() if as_of else None)
+    say_left_out(opened, page.rows)
     write_flow_page(page, out, lang or LANGUAGES[0])
     typer.echo(str(out))
 
@@ -97,7 +103,8 @@ def leaks(
     from profiles.flows.export import write_parquet
 
     opened, typed = _typed(tables, flows)
-    found = arithmetic.leaks(typed, opened.taxonomy, days)
+    events = opened.stored(arithmetic.events_of(typed, opened.taxonomy), "events")
+    found = arithmetic.leaks(typed, opened.taxonomy, days, events)
     if out is not None:
         typer.echo(f"{out}: {write_parquet(found, out):,} rows")
         note_copy(tables.parent, ROWS, out)
@@ -107,7 +114,7 @@ def leaks(
     for row in sums.order_by("month", ibis.desc("minor"), *keys[1:]).to_pyarrow().to_pylist():
         pair = f"{row['inflow_type'] or 'no type'} -> {row['outflow_type']}"
         typer.echo(f"{_month(row['month'])} {pair:<44} {row['rows']:>9,} {_told(opened, row)}")
-    left = arithmetic.unattributed(typed, opened.taxonomy)
+    left = arithmetic.unattributed(typed, opened.taxonomy, events)
     total = left.minor.sum().execute()
     typer.echo(f"brought by no inflow in the data: {_told(opened, {'minor': int(total or 0)})}")
 
@@ -128,13 +135,9 @@ def breaks(
     from profiles.copies import ROWS, note_copy
     from profiles.flows import breaks as arithmetic
     from profiles.flows.export import write_parquet
-    from psi.protocol.errors import InputError
 
     opened, typed = _typed(tables, flows)
-    last = typed.day.max().to_pyarrow().as_py()
-    if last is None:
-        raise InputError(f"{opened.settings.where}: no row can be read")
-    day = as_of.date() if as_of else last
+    day = as_of.date() if as_of else typed.day.max().to_pyarrow().as_py()
     found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day, keep=opened.stored)
     if out is not None:
         typer.echo(f"{out}: {write_parquet(found, out):,} rows")
@@ -227,7 +230,7 @@ def _typed(tables: Path, name: str) -> tuple[Flows, Any]:
     from profiles.flows.flows import Flows
 
     opened = Flows.load(tables, name)
-    return opened, opened.kept()
+    return opened, typed_rows(opened)
 
 
 def _month(number: int) -> str:

@@ -59,3 +59,5 @@ def views(
     written = write_parquet(frame, out, said_of(opened, names, day, kind))
     note_copy(tables.parent, ROWS, out)
     typer.echo(f"{out}: {written:,} entities, {len(columns)} columns, as of {day}")
+    if not written:
+        typer.echo(f"nobody of kind {kind} has an account that is open on {day}")

@@ -10,6 +10,7 @@ import typer
 
 from federated.cli.group import Group
 from profiles.cli import flow_labels, flow_links, flow_money, flow_views
+from profiles.cli.flow_rows import typed_rows
 from psi.protocol import InputError
 
 if TYPE_CHECKING:
@@ -101,12 +102,12 @@ def type_(
 
     opened = _opened(tables, flows, threads, memory)
     if out is not None:
-        rows = write_parquet(opened.kept(), out)
+        rows = write_parquet(typed_rows(opened), out)
         note_copy(tables.parent, ROWS, out)
         typer.echo(f"{out}: {rows:,} rows")
     else:
         # the rest is not looked at
-        typed = opened.kept("entity", "kind", "way", "minor", "text", "type", "known")
+        typed = typed_rows(opened, "entity", "kind", "way", "minor", "text", "type", "known")
         digits = opened.settings.digits
         for row in type_table(typed).to_pyarrow().to_pylist():
             amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"

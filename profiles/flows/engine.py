@@ -7,6 +7,7 @@ tables stay where they are, and all of a flow's big tables must be in one databa
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,13 +31,28 @@ from federated.tables.bindings import Table
 from profiles.flows.settings import Bound
 from psi.protocol.errors import InputError, JobError
 
-__all__ = ["Engine", "open_engine"]
+__all__ = ["Engine", "open_engine", "seldom_collected"]
 
 # Without this whole row groups are held before one is decoded: 400 MB more, and slower.
 _STREAMED = pads.ParquetFileFormat(
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=False)
 )
 _MADE = count(1)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Python looks for garbage less often: for programs that do nothing but ask an engine.
+
+    A question is a tree of many small objects, most of which live until it is written. To go
+    through all of them every 700 took a fifth of the time of a page of 28 questions.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class Engine:

@@ -22,7 +22,7 @@ from profiles.flows.classify import TOLD, classify, pairs_of, ranked, told, with
 from profiles.flows.engine import Engine, open_engine
 from profiles.flows.settings import FIELDS, Bound, FlowSettings, Source, load_settings
 from profiles.flows.taxonomy import Taxonomy
-from psi.protocol.errors import JobError, MisuseError
+from psi.protocol.errors import InputError, JobError, MisuseError
 
 __all__ = ["Flows"]
 
@@ -167,16 +167,26 @@ class Flows:
         """The same flows as they were known at the begin of a day; kept for the next time.
 
         Raises:
-            MisuseError: the day lies more than one after the last row: the silence would be the
-                data's.
+            InputError: no row can be read.
+            MisuseError: no row is of an earlier day, or the last one is of more than a day before:
+                the silence would be the data's.
         """
         if cut_off in self._before:
             return self._before[cut_off]
-        last = self.last_day
-        if last is None or cut_off > last + dt.timedelta(days=1):
+        if self.days is None:
+            raise InputError(
+                f"{self.settings.where}: no row can be read", hint="fedprofile flows check says why"
+            )
+        first, last = self.days
+        if cut_off > last + dt.timedelta(days=1):
             raise MisuseError(
                 f"{self.settings.where}: cut-off {cut_off}: the data end on {last}",
                 hint="the day after it at the latest",
+            )
+        if cut_off <= first:
+            raise MisuseError(
+                f"{self.settings.where}: cut-off {cut_off}: the data begin on {first}",
+                hint="the day after it at the earliest",
             )
         found = Flows(self.settings, self.engine)
         found.taxonomy = self.taxonomy
@@ -192,10 +202,22 @@ class Flows:
         return found
 
     @cached_property
+    def days(self) -> tuple[dt.date, dt.date] | None:
+        """The days of the first and the last readable row; None where there is none."""
+        rows = self.base.good
+        found = rows.agg(first=rows.day.min(), last=rows.day.max()).to_pyarrow().to_pylist()[0]
+        return None if found["last"] is None else (found["first"], found["last"])
+
+    @property
     def last_day(self) -> dt.date | None:
         """The day of the last readable row; None where there is none."""
-        day: dt.date | None = self.base.good.day.max().to_pyarrow().as_py()
-        return day
+        return None if self.days is None else self.days[1]
+
+    @property
+    def given(self) -> int:
+        """How many rows the tables of transactions have, those that cannot be read among them."""
+        tables = [self.engine.columns_of(source) for source in self.settings.sources]
+        return sum(int(table.count().to_pyarrow().as_py()) for table in tables)
 
     def with_taxonomy(self, *layers: str | Path) -> Flows:
         """The same flows under other layers."""

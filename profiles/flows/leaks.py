@@ -22,23 +22,25 @@ import ibis
 
 from profiles.flows.taxonomy import Taxonomy
 
-__all__ = ["leaks", "unattributed"]
+__all__ = ["events_of", "leaks", "unattributed"]
 
 
-def leaks(typed: Any, taxonomy: Taxonomy, days: int = 15) -> Any:
+def leaks(typed: Any, taxonomy: Taxonomy, days: int = 15, events: Any | None = None) -> Any:
     """A row a pair of inflow and leaking outflow, at most `days` days apart, the last included.
 
     Columns: entity, kind, month (the inflow's, 12 a year + month - 1), inflow, inflow_type,
     inflow_day, outflow, outflow_type, outflow_day, lag (days), minor.
+
+    Args:
+        events: of `events_of`, where a caller that asks more than once has kept them.
     """
-    events = _events(typed, taxonomy)
+    events = events_of(typed, taxonomy) if events is None else events
     came = events.filter(events.way == "in").select(
         "entity", "kind",
         inflow="id", inflow_type="type", inflow_day="day",
         low=events.come - events.minor, high="come",
     )  # fmt: skip
-    out = events.filter((events.way == "out") & events.type.isin(taxonomy.codes("leak")))
-    out = out.select(
+    out = events.filter(events.way == "out").select(
         of="entity", outflow="id", outflow_type="type", outflow_day="day",
         start="used_before", end="used",
     )  # fmt: skip
@@ -60,17 +62,22 @@ def leaks(typed: Any, taxonomy: Taxonomy, days: int = 15) -> Any:
     return pairs.drop("of", "low", "high", "start", "end")
 
 
-def unattributed(typed: Any, taxonomy: Taxonomy) -> Any:
-    """Leaking outflows with money that no inflow in the data brought: entity, outflow, minor."""
-    events = _events(typed, taxonomy)
-    out = events.filter((events.way == "out") & events.type.isin(taxonomy.codes("leak")))
+def unattributed(typed: Any, taxonomy: Taxonomy, events: Any | None = None) -> Any:
+    """Leaking outflows with money that no inflow in the data brought: entity, outflow, minor.
+
+    Args:
+        events: as for `leaks`.
+    """
+    events = events_of(typed, taxonomy) if events is None else events
+    out = events.filter(events.way == "out")
     left = out.minor - (out.used - out.used_before)
     found = out.select("entity", outflow="id", outflow_day="day", minor=left)
     return found.filter(found.minor > 0)
 
 
-def _events(typed: Any, taxonomy: Taxonomy) -> Any:
-    """Rows with `come` (inflows so far), and what of them outflows `used` before and after."""
+def events_of(typed: Any, taxonomy: Taxonomy) -> Any:
+    """Inflows with `come`, the sum so far; leaking outflows with what they `used` of it, up to
+    `used_before` and `used`. Most of the work of both questions is to bring these in order."""
     gone = typed.filter(typed.type.isin(taxonomy.codes("leak")) & (typed.way == "out"))
     gone = gone.select(leaking="entity").distinct()
     # whose money never left for elsewhere needs no order of money
@@ -96,7 +103,9 @@ def _events(typed: Any, taxonomy: Taxonomy) -> Any:
         most=ibis.greatest(most, 0).cast("int64"),
         most_before=ibis.greatest(before.fill_null(0), 0).cast("int64"),
     )
-    return rows.mutate(
+    rows = rows.filter((rows.way == "in") | rows.type.isin(taxonomy.codes("leak")))
+    return rows.select(
+        *("entity", "kind", "id", "type", "way", "minor", "day", "come"),
         used=rows.gone - rows.most,
         used_before=rows.gone - rows.amount_out - rows.most_before,
     )

@@ -13,7 +13,7 @@ from typing import Any
 from federated.store.files import write_atomic
 from profiles.flows.breaks import breaks
 from profiles.flows.flows import Flows
-from profiles.flows.leaks import leaks, unattributed
+from profiles.flows.leaks import events_of, leaks, unattributed
 from profiles.flows.map import by_month, flow_map
 from profiles.flows.sankey import sankey
 from profiles.flows.summary import Untyped, shares, type_table, untyped
@@ -24,6 +24,10 @@ from psi.protocol.errors import InputError
 __all__ = ["FlowPage", "flow_page", "map_page", "write_flow_page"]
 
 _TYPES, _TEXTS, _PAIRS = 20, 8, 6
+_LOOKED_AT = (
+    "id", "account", "entity", "kind", "branch", "way", "minor", "day", "second", "text",
+    "counterparty_account", "counterparty_name", "type", "known", "purpose",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +90,19 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
         InputError: no row can be read.
         MisuseError: `as_of` lies after the data's end.
     """
-    typed, taxonomy = flows.kept(), flows.taxonomy
-    last = flows.last_day
+    # all that follows asks these rows, each time through what says their types: once will do
+    typed, taxonomy = flows.stored(flows.kept(*_LOOKED_AT), "typed"), flows.taxonomy
+    last = typed.day.max().to_pyarrow().as_py()
     if last is None:
-        raise InputError(f"{flows.settings.where}: no row can be read")
+        where = flows.settings.where
+        raise InputError(f"{where}: no row can be read", hint="fedprofile flows check says why")
     types = type_table(typed).to_pyarrow().to_pylist()
     came: dict[str, int] = {}
     for row in types:
         if row["way"] == "in":
             came[row["type"]] = came.get(row["type"], 0) + int(row["minor"])
-    pairs = flows.stored(leaks(typed, taxonomy, days), "leaks")
+    events = flows.stored(events_of(typed, taxonomy), "events")
+    pairs = flows.stored(leaks(typed, taxonomy, days, events), "leaks")
     stopped = breaks(flows.base, typed, taxonomy, as_of or last, keep=flows.stored)
     told = shares(typed)
     names = {one.code: (one.english, one.chinese) for one in taxonomy}
@@ -110,7 +117,7 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
         ),
         leaks=_leaks(pairs, came),
         left=_by_month(pairs),
-        unknown=int(unattributed(typed, taxonomy).minor.sum().to_pyarrow().as_py() or 0),
+        unknown=int(unattributed(typed, taxonomy, events).minor.sum().to_pyarrow().as_py() or 0),
         stopped=_stopped(stopped),
         untyped=tuple(untyped(typed, taxonomy, _TEXTS)),
         names=names,

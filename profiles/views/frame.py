@@ -66,14 +66,15 @@ def feature_frame(flows: Flows, names: Sequence[str], cut_off: dt.date, kind: st
     Args:
         flows: nothing of the cut-off's day or later is looked at, in any of their tables.
         names: of views, with or without a version.
-        cut_off: a day within the data, or the one after.
+        cut_off: a day after the data's first, and no later than the one after their last.
         kind: C, B or G.
 
     Returns: entity, then the columns of the views in their order, all float64.
 
     Raises:
         JobError: no such view, or a section of the flows that it needs is missing.
-        MisuseError: a cut-off after the data's end.
+        InputError: no row can be read.
+        MisuseError: a cut-off after the data's end, or before their begin.
     """
     views = [named(name) for name in dict.fromkeys(names)]
     _check(flows, views)

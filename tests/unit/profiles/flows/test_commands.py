@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from federated.tables.bindings import TablesFile
 from profiles.cli import app
-from psi.protocol.errors import InputError
+from profiles.flows import Flows
+from psi.protocol.errors import InputError, MisuseError
 from tests.unit.profiles.flows.made import HEAD, few_types
 
 ROWS = "1,A,2024-01-31,5,D,CNY,BANK FEE\n2,A,2024-02-01,7,D,CNY,zzz\n3,A,2024-02-01,0,D,CNY,z\n"
@@ -58,6 +60,48 @@ def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "C.fee rule 'text', priority 30, by text  <- this one decides" in text
     with pytest.raises(InputError, match="no readable row has this id"):
         said(capsys, "flows", "explain", "3", "--tables", file)
+
+
+def test_rows_left_out_are_told_beside_what_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = bank(tmp_path, ROWS)
+    few_types(tmp_path, "C.fee")
+    few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')
+    Path(file).write_text(few, "utf-8")
+    page = ["--out", str(tmp_path / "page.html")]
+    for words in (["type"], ["map"], ["leaks"], ["breaks"], ["report", *page]):
+        app(["flows", *words, "--tables", file], standalone_mode=False)
+        told = capsys.readouterr()
+        assert told.err == (
+            "1 of 3 rows are left out, since they cannot be read: fedprofile flows check says why\n"
+        ), words
+        assert "left out" not in told.out
+
+
+@pytest.mark.parametrize("command", ["type", "map", "leaks", "breaks", "links", "report", "views"])
+def test_no_readable_row_is_an_error(tmp_path: Path, command: str) -> None:
+    file = bank(tmp_path, "3,A,2024-02-01,0,D,CNY,z\n")
+    few_types(tmp_path, "C.fee")
+    few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')
+    Path(file).write_text(few, "utf-8")
+    words = ["flows", command, "--tables", file]
+    if command == "views":
+        views = ["--view", "flow_behaviour", "--as-of", "2024-02-01"]
+        words += [*views, "--out", str(tmp_path / "views.parquet")]
+    with pytest.raises(InputError, match=r"no row can be read") as error:
+        app(words, standalone_mode=False)
+    assert "flows check" in error.value.hint
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_cut_off_before_the_data_is_refused(tmp_path: Path) -> None:
+    flows = Flows.load(bank(tmp_path, ROWS))
+    assert (flows.given, flows.days) == (3, (dt.date(2024, 1, 31), dt.date(2024, 2, 1)))
+    with pytest.raises(MisuseError, match="cut-off 2024-01-31: the data begin on 2024-01-31"):
+        flows.before(dt.date(2024, 1, 31))
+    early = flows.before(dt.date(2024, 2, 1))
+    assert early.days == (dt.date(2024, 1, 31), dt.date(2024, 1, 31))
 
 
 MONEY = """1,A,2024-01-10,100,C,CNY,工资
