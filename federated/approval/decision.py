@@ -137,7 +137,7 @@ class AutoDecider:
         return Decision(True, "no rule")
 
     def told_in_series(self, contract: Contract) -> tuple[SeriesTold, ...]:
-        """Of one process nothing outlives a job."""
+        """Of one process nothing outlives a job: no series is counted."""
         del contract
         return ()
 

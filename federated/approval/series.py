@@ -15,7 +15,7 @@ from federated.approval.rules import RULE_DAYS, Rule
 from federated.approval.words import Waiting
 from federated.contract.series import SERIES_DAYS, SeriesTold, over_total
 from federated.contract.terms import Contract
-from federated.ledger.ending import told_in
+from federated.ledger.ending import begun_in, told_in
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
 from federated.releases.series import EVERY_SERIES, Approved, Series, Spent, promise, told_at_most
@@ -67,17 +67,27 @@ def spent_by(
     return series_of(home, limits, clock).spent(rule.name, RULE_DAYS, _over(home, clock), but)
 
 
-def _over(home: Path, clock: Callable[[], float], done: bool = True) -> Callable[[Approved], bool]:
-    """Whether a job tells nothing more; with `done` False only one that came to nothing."""
+def _over(home: Path, clock: Callable[[], float]) -> Callable[[Approved], bool]:
+    """Whether a job tells nothing more."""
 
     def over(job: Approved) -> bool:
         folder = home / "jobs" / job.session
         told = told_in(folder / "ledger.jsonl")
         if told.finished:
-            return done
+            return True
         return not can_resume(folder) and (bool(told.ended) or clock() >= job.expires)
 
     return over
+
+
+def _void(home: Path, clock: Callable[[], float]) -> Callable[[Approved], bool]:
+    """Whether a job is over and came to no step: an alignment tells, and no book has it."""
+    over = _over(home, clock)
+
+    def void(job: Approved) -> bool:
+        return over(job) and not begun_in(home / "jobs" / job.session / "ledger.jsonl")
+
+    return void
 
 
 def promised_before(
@@ -95,15 +105,21 @@ def promised_before(
     for terms in contract.series:
         series = series_of(home, limits, clock)
         try:
-            before = series.promised(contract, SERIES_DAYS, _over(home, clock, done=False))
+            before = series.promised(contract, SERIES_DAYS, _void(home, clock))
         except MisuseError as error:
             raise Declined(error.message, hint="another series needs another name") from None
         except FedprofileError as error:
             _log.error("%s", error)
             raise Declined("this party cannot count the series") from None
         today = dt.datetime.fromtimestamp(clock()).date()
-        if terms.until and today > dt.date.fromisoformat(terms.until):
+        left = (dt.date.fromisoformat(terms.until) - today).days if terms.until else 0
+        if left < 0:
             raise Declined(f"the series '{terms.name}' ended on {terms.until}")
+        if left >= SERIES_DAYS:  # the first of its jobs would be forgotten before its last day
+            raise Declined(
+                f"the series '{terms.name}' ends on {terms.until}, in {left} days: its jobs are "
+                f"counted for {SERIES_DAYS}"
+            )
         if over := over_total(terms, before + promise(contract, party)):
             raise Declined(f"the series '{terms.name}' comes to {over}")
         return (before,)

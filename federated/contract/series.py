@@ -2,9 +2,9 @@
 
 Whoever proposes names it in every job of the series, with the same totals. Each party counts by
 itself, from the contracts of this series that it has agreed to before, whatever came of their
-steps once they had begun; it states the sums beside its table's facts and signs no contract that
-passes the totals, whoever approves it. The sums follow from contracts that the receiver has signed
-too: they tell it nothing of a row.
+steps once one of any kind had begun, an alignment too; it states the sums beside its table's facts
+and signs no contract that passes the totals, whoever approves it. All parties of a job read them:
+they follow from contracts that the receiver has signed too, and tell nothing of a row.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
 SERIES_DAYS = 365
 """Over which the jobs of a series are counted."""
 MOST_JOBS = 1000
+_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class SeriesTerms:
         row_bits: told of a row of a party's table, in tenths of a bit; 0 for no total.
         epsilon: of noised answers on a party's columns, in thousandths; 0 for no total.
         releases: steps that disclose something of a party's columns; 0 for no total.
-        until: the last day, as 2027-11-30; "" for none.
+        until: the last day, as 2027-11-30, less than 365 days after its first job; "" for none.
     """
 
     name: str
@@ -62,7 +63,10 @@ class SeriesTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesTold:
-    """What a party's earlier contracts of a series come to at most, in the units of its terms."""
+    """What a party's earlier contracts of a series come to at most.
+
+    Bits and epsilon are in millionths: a job's small part is not rounded away.
+    """
 
     jobs: int = 0
     row_bits: int = 0
@@ -102,18 +106,21 @@ def told_words(told: SeriesTold) -> str:
         return "the first job of the series"
     said = (
         f"{told.jobs} earlier {'job' if told.jobs == 1 else 'jobs'}",
-        f"{told.row_bits / 10:g} bits of a row at most" * bool(told.row_bits),
-        f"epsilon {told.epsilon / 1000:g}" * bool(told.epsilon),
+        f"{round(told.row_bits / _MICRO, 1):g} bits of a row at most" * bool(told.row_bits),
+        f"epsilon {round(told.epsilon / _MICRO, 3):g}" * bool(told.epsilon),
         f"{told.releases} releases" * bool(told.releases),
     )
     return ", ".join(filter(None, said))
 
 
 def _sums(terms: SeriesTerms, told: SeriesTold) -> tuple[tuple[float, float, str], ...]:
-    """What there are totals of: how much there is, how much may be (0: any), in what words."""
+    """What there are totals of: how much there is, how much may be (0: any), in what words.
+
+    The sums are rounded once, to the units of the terms: twelve times 5.0 bits are 60.
+    """
     return (
         (told.jobs, terms.jobs, "{} jobs"),
-        (told.row_bits / 10, terms.row_bits / 10, "{} bits of a row"),
-        (told.epsilon / 1000, terms.epsilon / 1000, "epsilon {}"),
+        (round(told.row_bits / _MICRO, 1), terms.row_bits / 10, "{} bits of a row"),
+        (round(told.epsilon / _MICRO, 3), terms.epsilon / 1000, "epsilon {}"),
         (told.releases, terms.releases, "{} releases"),
     )

@@ -60,7 +60,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 9
+VERSION = 10
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 
@@ -82,7 +82,7 @@ class PartyTerms:
     `parts` are the hashes of its parts of the models that rows are scored by, in the contract's
     order; "" where it has no part.
     `series` is what its earlier contracts of the contract's series tell, where it is one of a
-    series and the party keeps count.
+    series and the party keeps count; all parties read it.
     """
 
     name: str

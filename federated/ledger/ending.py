@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Told", "told_in"]
+__all__ = ["Told", "begun_in", "told_in"]
 
 _ENDS = 1 << 18
 _KINDS = ("opened", "approved", "refused", "contract", "farewell", "resumed", "ended", "finished")
+_TOLD = ("disclosure", "reserved", "result", "outputs", "finished")
 _MARKS = tuple(f'"kind":"{kind}"'.encode() for kind in (*_KINDS, "outputs"))
 
 
@@ -51,6 +52,28 @@ def told_in(path: Path) -> Told:
         told.last = _number(line.get("time"))
         _take(told, kind, body)
     return told
+
+
+def begun_in(path: Path) -> bool:
+    """Whether a job came to a step, and so may have told something; so too where nobody can say.
+
+    Until then parties speak of nothing but the contract. The file is read to the first such line.
+    """
+    said = False
+    try:
+        with path.open("rb") as file:
+            for text in file:
+                line = json.loads(text)
+                if _of_a_step(str(line["kind"]), line["body"]):
+                    return True
+                said = True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return True
+    return not said
+
+
+def _of_a_step(kind: str, body: dict[str, Any]) -> bool:
+    return kind in _TOLD or (kind in ("sent", "received") and body.get("step") != "contract")
 
 
 def _take(told: Told, kind: str, body: dict[str, Any]) -> None:

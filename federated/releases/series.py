@@ -1,10 +1,8 @@
 """Which job a rule of the party's policy approved, and which is of a series that contracts name, so
 that one series has totals of its own.
 
-    releases/series             by rule and session what a contract tells at most, sealed
+    releases/series             by rule or series, and session, what a contract may tell, sealed
     releases/series-forgotten   rules whose jobs are not all remembered, and since when, sealed
-
-    releases/series    by rule, or series, and session what a contract tells at most, sealed
 
 It lies with the book of releases, and is as old or new as the book in every copy. What a job has
 told is in the book; what one that is under way may tell still, in its contract's terms here. Of a
@@ -31,7 +29,7 @@ from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
 from psi.protocol import EnvironmentFailed, MisuseError, PeerError, Random
 
-__all__ = ["EVERY_SERIES", "Approved", "Series", "Spent", "promise", "told_at_most"]
+__all__ = ["EVERY_SERIES", "Approved", "Series", "Spent", "promise", "told_at_most", "told_by"]
 
 VERSION = 1
 _DAY = 24 * 3600
@@ -101,19 +99,19 @@ def _key(contract: Contract) -> str:
     return f"series of {contract.receiver}: {terms.name}: {digest}"
 
 
-def _told(entries: tuple[Entry, ...]) -> SeriesTold:
-    """In the units of a contract's series: tenths of bits and thousandths, rounded once a job."""
+def told_by(entries: tuple[Entry, ...]) -> SeriesTold:
+    """In millionths, as the book has them: rounded once, when all jobs are added up."""
     return SeriesTold(
         jobs=1,
-        row_bits=round(10 * sum(entry.bits for entry in entries) / MICRO),
-        epsilon=round(1000 * sum(entry.epsilon for entry in entries) / MICRO),
+        row_bits=sum(entry.bits for entry in entries),
+        epsilon=sum(entry.epsilon for entry in entries),
         releases=len(entries),
     )
 
 
 def promise(contract: Contract, party: str) -> SeriesTold:
     """What this contract adds to its series."""
-    return _told(told_at_most(contract, party))
+    return told_by(told_at_most(contract, party))
 
 
 class Series:
@@ -198,19 +196,20 @@ class Series:
     def promised(
         self, contract: Contract, days: int, void: Callable[[Approved], bool]
     ) -> SeriesTold:
-        """What earlier contracts of this contract's series tell at most, once a step has begun.
+        """What earlier contracts of this contract's series tell at most, but for those of jobs
+        that came to no step.
 
-        It follows from contracts that the receiver has signed too, and from no row: it is told to
-        it.
+        It follows from contracts that the receiver has signed too, and from no row: all parties
+        of the job are told.
 
         Args:
             contract: of a series.
             days: within which they were agreed on.
-            void: whether a job has ended, or can start no more, and told nothing.
+            void: whether a job has ended, or can start no more, and came to no step.
 
         Raises:
             EnvironmentFailed, InputError: nobody can say.
-            MisuseError: earlier ones were agreed on with other totals.
+            MisuseError: earlier ones were agreed on with other totals, whatever they came to.
         """
         since, key = self._clock() - days * _DAY, _key(contract)
         name = key[:-_DIGEST]
@@ -218,13 +217,14 @@ class Series:
         told = SeriesTold()
         for job in self._jobs():
             named = job.rule[:-_DIGEST] == name and job.session != contract.nonce
-            if not named or job.made < since or (job.session not in begun and void(job)):
+            if not named or job.made < since:
                 continue
             if job.rule != key:
                 raise MisuseError(
                     f"the series '{contract.series[0].name}' was agreed on with other totals"
                 )
-            told += _told(job.entries)
+            if job.session in begun or not void(job):
+                told += told_by(job.entries)
         return told
 
     def _jobs(self) -> tuple[Approved, ...]:

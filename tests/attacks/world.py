@@ -16,7 +16,7 @@ from unittest import mock
 
 import pyarrow as pa
 
-from federated.approval.decision import AutoDecider, Decision, Request
+from federated.approval.decision import AutoDecider, Decider, Decision, Request
 from federated.approval.policy import Policy, Rule
 from federated.approval.policy_file import NEW_POLICY as OF_A_NEW_NODE
 from federated.approval.policy_file import load_policy
@@ -122,9 +122,15 @@ class World:
         self.policy = load_policy(folder / "policy.toml")
         self.source = Bureau(bureau, permissions, keys)
         self.officer = Officer(self.source, self.policy)
+        self.decider: Decider = self.officer
         self.releases = Releases(
             folder / "releases", self.policy.releases, secrets.token_bytes, time.time
         )
+
+    def session(self, name: str, nonce: bytes, router: MemoryRouter, place: Path) -> Session:
+        """One party's, in a folder of its own."""
+        ends = router.endpoint(name)
+        return Session(nonce, KEYS[name], PINNED, ends, place / name, timeout=60.0)
 
     def run(
         self,
@@ -148,13 +154,11 @@ class World:
         errors, found = dict[str, BaseException](), list[tuple[Outcome, Contract]]()
 
         def play(name: str) -> None:
-            session = Session(
-                nonce, KEYS[name], PINNED, router.endpoint(name), place / name, timeout=60.0
-            )
+            session = self.session(name, nonce, router, place)
             try:
                 if name == "bureau":
                     party = Participant(
-                        session, self.source, decider=self.officer, releases=self.releases,
+                        session, self.source, decider=self.decider, releases=self.releases,
                         kept=self.folder / "kept-bureau",
                     )  # fmt: skip
                     party.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 from federated.approval.decision import Undecided
 from federated.approval.policy_file import load_policy
 from federated.approval.series import forget_counts
-from federated.contract.series import SeriesTerms, SeriesTold
+from federated.contract.release import Release
+from federated.contract.series import SeriesTerms, SeriesTold, over_total
 from federated.contract.summary import in_words
 from federated.contract.terms import Contract
 from federated.keys.officers import ANALYST, Person
+from federated.releases.book import MICRO, Entry
+from federated.releases.series import told_at_most, told_by
 from profiles.job import Job
 from psi.protocol import Declined, JobError, PeerError
 from tests.e2e.conftest import JOB
@@ -48,12 +52,28 @@ class Agreed(Year):
         self.now += MONTH
         return before
 
+    def ends(self, number: int, *more: tuple[str, str]) -> None:
+        """A job's ledger says that it was signed and ended; `more` lines: kind and step."""
+        contract = [("opened", ""), ("sent", "contract"), ("contract", "")]
+        lines = [*contract, *more, ("farewell", ""), ("ended", "")]
+        folder = self.folder / "jobs" / f"{number:064x}"
+        folder.mkdir(parents=True)
+        text = "".join(
+            json.dumps(
+                {"body": {"step": step, "terms": {}, "error": "PeerGone"}, "kind": kind, "time": 1},
+                separators=(",", ":"),
+            )
+            + "\n"
+            for kind, step in lines
+        )
+        (folder / "ledger.jsonl").write_text(text)
+
 
 def test_totals_hold_for_all_jobs_and_what_is_left_is_stated(tmp_path: Path) -> None:
     year = Agreed(tmp_path, RULE)
-    bits = round(10 * BITS)
     assert year.month_of() == SeriesTold()
-    assert year.month_of() == SeriesTold(jobs=1, row_bits=bits, releases=1)
+    (first,) = told_at_most(scoring(), "bureau")
+    assert year.month_of() == SeriesTold(jobs=1, row_bits=first.bits, releases=1)
     said = year.month_of()
     assert said == f"the series 'churn 2026' comes to {3 * BITS:g} bits of a row in all, 10 agreed"
     other = replace(TERMS, row_bits=1000)
@@ -72,8 +92,70 @@ def test_jobs_are_counted_and_one_that_told_nothing_is_free_when_it_cannot_start
     year.now -= MONTH
     assert "2 jobs in all, 1 agreed" in str(year.month_of(few)), "it may tell still"
     year.now += MONTH
+    assert "2 jobs" in str(year.month_of(few)), "a ledger that is gone cannot say so"
+    year.ends(1)
     assert year.month_of(few) == SeriesTold()
     assert "2 jobs" in str(year.month_of(few))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("received", "align/bureau/0"),
+        ("sent", "align/bureau/0"),
+        ("disclosure", "align bureau"),
+        ("reserved", "train/t0"),
+    ],
+)
+def test_a_job_that_came_to_a_step_counts_however_it_ended(
+    tmp_path: Path, told: tuple[str, str]
+) -> None:
+    """An alignment is in no book: who left behind it, or was out of budget, had all jobs free."""
+    year = Agreed(tmp_path, RULE)
+    few = SeriesTerms(name="churn 2026", jobs=1)
+    assert year.month_of(few, told=False) == SeriesTold()
+    year.ends(1, told)
+    assert "2 jobs in all, 1 agreed" in str(year.month_of(few))
+
+
+def test_a_series_outlasts_book_and_folders(tmp_path: Path) -> None:
+    """What policy lets a party forget earlier takes no job out of a series."""
+    year = Agreed(tmp_path, RULE)
+    policy = tmp_path / "policy.toml"
+    short = "\n[releases]\nkeep_days = 30\n[retention]\njobs_days = 30\n"
+    policy.write_text(policy.read_text() + short)
+    few = SeriesTerms(name="churn 2026", jobs=1)
+    assert year.month_of(few) == SeriesTold()
+    year.ends(1, ("sent", "align/bureau/0"))
+    assert "2 jobs" in str(year.month_of(few))
+    (tmp_path / "jobs" / f"{1:064x}" / "ledger.jsonl").unlink()
+    assert "2 jobs" in str(year.month_of(few))
+
+
+def test_totals_of_a_name_stay_whatever_became_of_its_jobs(tmp_path: Path) -> None:
+    year = Agreed(tmp_path, RULE)
+    assert year.month_of(told=False) == SeriesTold()
+    year.ends(1)
+    assert "other totals" in str(year.month_of(replace(TERMS, jobs=500)))
+    assert year.month_of() == SeriesTold(), "with the same ones it was free"
+
+
+def test_small_parts_add_up() -> None:
+    """.049 bits a job were 0 of a tenth; 5.049 were 5.0, so that twelve of them passed as 60."""
+
+    def after(jobs: int, bits: float, terms: SeriesTerms) -> str:
+        one = Release(step="s", columns=("c",), epsilon=0, bits=bits, known=False, whole=False)
+        told = SeriesTold()
+        for _ in range(jobs):
+            told += told_by((Entry.of(one),))
+        return over_total(terms, told)
+
+    tenth = SeriesTerms(name="x", jobs=1000, row_bits=1)
+    assert not after(2, 0.049, tenth)
+    assert after(1000, 0.049, tenth) == "49 bits of a row in all, 0.1 agreed"
+    sixty = SeriesTerms(name="x", jobs=12, row_bits=600)
+    assert after(12, 5.049, sixty) == "60.6 bits of a row in all, 60 agreed"
+    assert not after(12, 5.0007, sixty), "what a scoring of 5 bits tells: 60 of them, as said"
 
 
 def test_an_officer_signs_no_more_than_the_series_has(tmp_path: Path) -> None:
@@ -95,6 +177,14 @@ def test_a_series_ends_on_its_day(tmp_path: Path) -> None:
     ending = replace(TERMS, until=str(day))
     assert year.month_of(ending) == SeriesTold()
     assert "ended on" in str(year.month_of(ending))
+
+
+def test_a_last_day_is_within_what_is_remembered(tmp_path: Path) -> None:
+    year = Agreed(tmp_path, RULE)
+    day = dt.datetime.fromtimestamp(year.now).date()
+    late = replace(TERMS, until=str(day + dt.timedelta(365)))
+    assert "in 365 days: its jobs are counted for 365" in str(year.month_of(late))
+    assert year.month_of(replace(TERMS, until=str(day + dt.timedelta(364)))) == SeriesTold()
 
 
 def test_a_rule_of_a_series_approves_no_other_job(tmp_path: Path) -> None:
@@ -142,7 +232,7 @@ def test_a_job_file_names_its_series_and_all_read_it() -> None:
     with pytest.raises(JobError, match="a day as"):
         Job.load(JOB + more.replace("2027-11-30", "soon"))
     made = replace(scoring(), series=(TERMS,))
-    bureau = replace(made.party("bureau"), series=(SeriesTold(jobs=2, row_bits=100),))
+    bureau = replace(made.party("bureau"), series=(SeriesTold(jobs=2, row_bits=10 * MICRO),))
     words = "\n".join(in_words(made.with_party(bureau)))
     assert "one of the series 'churn 2026': at most 3 jobs, 10 bits of a row in 365 days" in words
     assert "bureau: 2 earlier jobs, 10 bits of a row at most" in words
