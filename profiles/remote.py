@@ -20,7 +20,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome, person_book
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
-from federated.session.journal import signed_contract, sweep
+from federated.session.journal import abandon, signed_contract, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
 from federated.session.routers import MemoryRouter
@@ -154,6 +154,7 @@ def federate_remote(
                 nonce, keys, parties, mount.endpoint, place.path,
                 progress=report, timeout=wait, hold=True,
                 beside=direct_ways(link.home.policy, link.socket, mount.endpoint, list(parties)),
+                reached=link.home.reached(nonce),
             )  # fmt: skip
             also = partial(extracts, job, me, source)
             participant = Participant(
@@ -317,21 +318,29 @@ def _say_farewell(
 ) -> list[str]:
     pinned, nonce = link.home.pinned(), bytes.fromhex(run.session)
     parties = {name: pinned[name] for name in run.parties}
-    try:
+    others = sorted(parties.keys() - {run.me})
+    mount: LocalMount | None = None
+    with contextlib.suppress(EnvironmentFailed):  # no hub: nobody can be told
         mount = LocalMount(link.socket, run.me, nonce, run.parties, lambda step: 1 << 30)
-    except EnvironmentFailed:  # nobody can be told, and it ends here all the same
-        nowhere = MemoryRouter(list(parties)).endpoint(run.me)
-        Session(nonce, keys, parties, nowhere, place.path).abort(Stopped(STOPPED))
-        return sorted(parties.keys() - {run.me})
     try:
-        session = Session(nonce, keys, parties, mount.endpoint, place.path, timeout=patience)
-        mount.call(make_call(nonce, keys, parties))
-        with contextlib.suppress(PeerGone):  # who does not answer is among those not reached
-            session.connect()
+        endpoint = mount.endpoint if mount else MemoryRouter(list(parties)).endpoint(run.me)
+        try:
+            session = Session(
+                nonce, keys, parties, endpoint, place.path,
+                timeout=patience, reached=link.home.reached(nonce),
+            )  # fmt: skip
+        except FedprofileError:  # what does not open tells nobody, and does not go on
+            abandon(place.path)
+            return others
+        if mount:
+            mount.call(make_call(nonce, keys, parties))
+            with contextlib.suppress(PeerGone):  # who does not answer is among those not reached
+                session.connect()
         session.abort(Stopped(STOPPED))
-        return sorted(session.unanswered)
+        return sorted(session.unanswered) if mount else others
     finally:
-        mount.close()
+        if mount:
+            mount.close()
 
 
 def _check(job: Job, link: HubLink) -> None:

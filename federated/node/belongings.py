@@ -49,6 +49,7 @@ BELONGINGS = (
     Thing("persons", "who was in which job, as digests; who is to be in none", memory=True),
     Thing("tags", "kept tags, exact counts told, groups asked, bits learned, folds", memory=True),
     Thing("jobs", "ledgers; of jobs under way journals with their copies of tables", memory=True),
+    Thing("reached", "how far jobs under way have come", memory=True),
     Thing("ledger.jsonl", "the node's own ledger", rotates=True),
     Thing("former", "earlier identities, with the node's ledgers of their time", rotates=True),
     Thing("life", "which life of this party it is, and the folder it was begun in"),

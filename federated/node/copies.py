@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from federated.approval.inbox import Inbox
+from federated.approval.policy import Policy
 from federated.approval.policy_file import load_policy
 from federated.approval.series import forget_counts
 from federated.keys.party_keys import PartyKeys
@@ -35,7 +36,7 @@ from federated.node.lives import Copy, adopt, copy_of, mark
 from federated.node.purge import node_ledger
 from federated.session.journal import abandon, can_resume
 from federated.store.files import disk_failed, make_folder
-from psi.protocol import EnvironmentFailed, InputError, MisuseError
+from psi.protocol import EnvironmentFailed, FedprofileError, InputError, JobError, MisuseError
 
 __all__ = ["accept", "backup", "restore"]
 
@@ -206,7 +207,7 @@ def accept(
             "forgotten",
         )
     left = [] if last else [f for f in sorted(home.jobs.glob("*")) if can_resume(f)]
-    rules = () if last else forget_counts(home.path, load_policy(home.policy), found.made, clock)
+    rules = () if last else forget_counts(home.path, _policy(home), found.made, clock)
     ledger = node_ledger(home, keys, clock)
     try:
         ledger.write(
@@ -233,3 +234,15 @@ def accept(
                 word.unlink(missing_ok=True)
     adopt(home.path, last=last)
     return [folder.name for folder in left]
+
+
+def _policy(home: NodeHome) -> Policy:
+    """What says which rules count; nothing is accepted while nobody can read it."""
+    try:
+        return load_policy(home.policy)
+    except FedprofileError as error:
+        raise JobError(
+            f"nothing is accepted yet, for the policy says which rules counted: {error.message}",
+            hint=f"mend {home.policy} under the names its rules had (fedprofile node policy check "
+            f"--home {home.path} looks), then accept-copy again",
+        ) from None

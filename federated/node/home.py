@@ -22,6 +22,7 @@ models/          its parts of models that were trained, sealed, and their key (0
 releases/        what was disclosed of which columns to whom, for how long it is remembered (0600)
 persons/         who was in which job, as keyed digests, and who is to be in none (0600)
 jobs/SESSION/    one folder a job: ledger; while it runs the journal, with its copy of the table
+reached/SESSION  how far a job under way has come: an older copy of its folder does not go on
 life, copy       which life of the party this is, and whether the folder is a copy (lives)
 
 `belongings` is the whole list, with what a copy must hold.
@@ -202,6 +203,10 @@ class NodeHome:
     def job(self, session: bytes) -> Path:
         """The folder of one job."""
         return self.jobs / session.hex()
+
+    def reached(self, session: bytes) -> Path:
+        """What says how far that job has come, outside of its folder."""
+        return self.path / "reached" / session.hex()
 
 
 def person_book(home: NodeHome) -> PersonBook:

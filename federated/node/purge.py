@@ -153,6 +153,10 @@ def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], fl
             file.unlink(missing_ok=True)
         for folder in old.journals:
             abandon(folder)
+        for file in home.path.glob("reached/*"):  # of journals that were let go; not of new ones
+            journal = home.jobs / file.name / "journal" / "key"
+            if not journal.exists() and file.stat().st_mtime < clock() - DAY:
+                file.unlink(missing_ok=True)
         for file in old.persons:
             file.unlink(missing_ok=True)
     except OSError as error:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from federated.ledger.lines import Ledger
+from federated.session.reached import Reached
 from federated.session.shelf import Shelf
 from federated.store.files import (
     disk_failed,
@@ -118,7 +119,11 @@ class Point:
 
 
 class Journal:
-    """One party's journal of one job, in `home/journal`, beside its ledger of it, if it has one."""
+    """One party's journal of one job, in `home/journal`, beside its ledger of it, if it has one.
+
+    `reached` notes outside of `home` how far the job has come; None where `home` is all there is.
+    Raises `EnvironmentFailed` where the journal stands before that.
+    """
 
     def __init__(
         self,
@@ -127,6 +132,7 @@ class Journal:
         random: Random,
         classes: Mapping[str, type],
         ledger: Ledger | None = None,
+        reached: Reached | None = None,
     ) -> None:
         self.folder = home / "journal"
         self._random, self._classes, self._ledger = random, classes, ledger
@@ -138,7 +144,13 @@ class Journal:
         self._spools: list[Spool] = []
         self._shelves: list[Shelf] = []
         self._steps: list[str] = []
+        self._reached = reached
         self.point = self._last_point()
+        if reached is not None:
+            if (self.folder / "key").exists():
+                reached.check(self.point.turn if self.point else 0)
+            else:
+                reached.begin()
         for log in self.folder.glob(f"{_SENT}*"):
             peer = log.name.removeprefix(_SENT)
             self._cut(peer, self.point.frames.get(peer, 0) if self.point else 0)
@@ -231,7 +243,10 @@ class Journal:
             files = [self._logs[peer].fileno() for peer in self._fresh]
             files += [self._ledger.fileno()] if self._ledger else []
             files.append(self._slots.write(point.turn % len(_POINTS), encode(point)))
+            files += [self._reached.handle] if self._reached else []
             self._syncing.all(files)
+            if self._reached:
+                self._reached.note(point.turn)
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
         self.point, self._fresh = point, {}
@@ -258,6 +273,8 @@ class Journal:
         """Remove it all, the key first."""
         self._vault.destroy()
         self.close()
+        if self._reached:
+            self._reached.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -268,6 +285,8 @@ class Journal:
         self._logs = {}
         self._slots.close()
         self._syncing.close()
+        if self._reached:
+            self._reached.close()
         while self._shelves:
             self._shelves.pop().close()
 

@@ -27,6 +27,7 @@ from federated.session.frames import FINISH, Frames, Progress, StepRecord
 from federated.session.journal import CONTRACT, ENDED, Journal
 from federated.session.last_round import Finish
 from federated.session.progress import NOTES, Note, NotesOut
+from federated.session.reached import Reached
 from federated.session.result_types import RESULTS
 from federated.session.routers import Endpoint
 from federated.store.files import of_another_version, write_atomic
@@ -62,7 +63,8 @@ class Session:
     go on from its last point instead of beginning. `watchers` are parties that are told of
     this one's progress. With `hold` the journal stays until `forget`, so that a party that is
     killed between the job's end and its outputs loses nothing. `beside` may find shorter ways to
-    peers once the contract is signed.
+    peers once the contract is signed. `reached` is a file outside of `home` that says how far
+    the job has come, so that an older copy of `home` does not go on.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Session:
         watchers: Collection[str] = (),
         hold: bool = False,
         beside: Beside | None = None,
+        reached: Path | None = None,
     ) -> None:
         self.id, self.keys, self.pinned = session, keys, pinned
         self.name = keys.identity.name
@@ -89,7 +92,12 @@ class Session:
         self.records: list[StepRecord] = []
         self.clock, self.random = clock, random
         self._endpoint = endpoint
-        self._journal = Journal(home, session, random, RESULTS, self.ledger)
+        mark = Reached(reached) if reached else None
+        try:
+            self._journal = Journal(home, session, random, RESULTS, self.ledger, mark)
+        except BaseException:
+            self.ledger.close()  # another try is not held up by this one
+            raise
         self._progress = progress or (lambda party, step, share: None)
         self._watchers, self._hold = watchers, hold
         self._notes = NotesOut(self._send_note, clock)

@@ -37,6 +37,7 @@ from federated.node.officers import change_officers
 from federated.node.purge import node_ledger
 from federated.node.rotation import rotate
 from federated.session.journal import Journal, can_resume
+from federated.session.reached import Reached
 from federated.tables.source import MemorySource
 from federated.wire.flower.front import NodeFront
 from federated.wire.flower.hub import Hub
@@ -89,7 +90,8 @@ def home(tmp_path: Path) -> NodeHome:
     ledger = node_ledger(made, keys, time.time)
     ledger.write("purged", requests=[], jobs={}, tags=[], journals=[])
     ledger.close()
-    journal = Journal(made.job(SESSION), SESSION, secrets.token_bytes, {})
+    reached = Reached(made.reached(SESSION))
+    journal = Journal(made.job(SESSION), SESSION, secrets.token_bytes, {}, None, reached)
     journal.save("align", b"role", b"", {})
     journal.close()
     return made
@@ -303,6 +305,14 @@ def test_the_commands_say_what_to_do(home: NodeHome, tmp_path: Path) -> None:
     assert "next: fedprofile node accept-copy" in say("restore", str(tmp_path / "c"), "--home", new)
     assert "answers nothing" in say("start", "--home", new)
     assert "one of --last and --may-have-forgotten" in say("accept-copy", "--home", new)
+    policy = Path(new) / "policy.toml"
+    whole = policy.read_text()
+    policy.write_text("[proposals\n")
+    said = say("accept-copy", "--may-have-forgotten", "--home", new)
+    assert "nothing is accepted yet" in said
+    assert "not TOML" in said
+    assert "answers nothing" in say("start", "--home", new)
+    policy.write_text(whole)
     assert "from now on" in say("accept-copy", "--last", "--home", new)
     check_is_last(Path(new))
 

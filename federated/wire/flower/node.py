@@ -352,6 +352,7 @@ class NodeDaemon:
 
     def _run(self, job: Job) -> None:
         call, home = job.call, self.home.job(job.call.session)
+        session: Session | None = None
         try:
             session = Session(
                 call.session,
@@ -365,6 +366,7 @@ class NodeDaemon:
                 beside=direct_ways(
                     self.home.policy, self.home.socket, job.endpoint, [p.name for p in call.parties]
                 ),
+                reached=self.home.reached(call.session),
             )
             frozen = frozen_columns(self.home)
             participant = Participant(
@@ -397,6 +399,8 @@ class NodeDaemon:
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
         finally:
             job.endpoint.close()
+            if session is None and stop_file(home).exists():
+                abandon(home)  # what does not open tells nobody, and does not go on
             if not can_resume(home):
                 stop_file(home).unlink(missing_ok=True)
             if not isinstance(job.ending, EnvironmentFailed):  # else this node is stopping

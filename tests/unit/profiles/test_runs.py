@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
 
+from federated.keys.identity_file import write_identity
+from federated.keys.peers import Peers
+from federated.node.home import NodeHome
+from federated.session.journal import Journal
 from federated.session.progress import APPROVAL, AWAY
 from profiles.ask_runs import left_run
+from profiles.remote import HubLink, withdraw
 from profiles.runs import Run, RunFolder, Started, find_run, runs_in
 from psi.protocol import InputError, MisuseError
+from tests.unit.test_node_replay import KEYS, PINNED
 
 SESSION = "ab" * 32
 
@@ -97,3 +104,19 @@ def test_a_service_that_was_killed_finds_the_runs_that_it_left(tmp_path: Path) -
     (folder.path / "journal" / "point").unlink()
     folder.end("done")
     assert is_now() == (0, False)
+
+
+def test_a_run_that_does_not_open_is_stopped_all_the_same(tmp_path: Path) -> None:
+    """Its folder was put back alone: it never goes on, and `job stop` leaves nothing of it."""
+    home = NodeHome.create(tmp_path / "node", "bank", "hub:1")
+    write_identity(home.path / "identity.json", PINNED["bank"])
+    write_identity(home.peers / "bureau.json", PINNED["bureau"])
+    Peers(home.path).confirm("bureau", PINNED["bureau"].fingerprint, "ann")
+    session = bytes([7] * 32)
+    place = begun(home.path, session.hex())
+    journal = Journal(place.path, session, secrets.token_bytes, {})
+    journal.save("align", b"role", b"", {})
+    journal.close()
+    assert withdraw(HubLink(home.path), KEYS["bank"], place) == ["bureau"]
+    assert not journal.folder.exists()
+    assert place.load().state == "stopped"

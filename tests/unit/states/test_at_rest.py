@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -136,6 +137,39 @@ def test_a_table_that_changes_in_an_approved_job(
     assert [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"] == [rows]
 
 
+def test_a_jobs_folder_that_is_put_back_alone_does_not_go_on(scene: Scene) -> None:
+    """Numbers of sealed frames would be used twice. Its officer ends it, and nothing is left."""
+    at_rest(scene, "", "approved")
+    place = scene.home.job(scene.session)
+    copy = shutil.copytree(place, scene.folder / "copy")
+    scene.mend()
+    assert scene.ends() is None
+    scene.becomes("done")
+    scene.stop()
+    shutil.rmtree(place)
+    shutil.copytree(copy, place)
+    scene.comes()
+    scene.start()
+    _has_failed(scene, "put back from a copy")
+    assert scene.row()["state"] == "interrupted"
+    scene.say("stop", scene.session.hex()[:8], "--now")
+    scene.stop()
+    scene.start()
+    scene.becomes("failed")
+    assert not (place / "journal").exists()
+    assert not stop_file(place).exists()
+
+
+def _has_failed(scene: Scene, why: str) -> None:
+    assert scene.node is not None
+    job = scene.node.jobs[scene.session]
+    end = time.monotonic() + 20
+    while job.state != "failed":
+        assert time.monotonic() < end, job.state
+        time.sleep(0.05)
+    assert why in job.error
+
+
 @contextlib.contextmanager
 def full_disk(scene: Scene) -> Iterator[None]:
     """No room in the folder of jobs."""
@@ -154,13 +188,7 @@ def full_disk(scene: Scene) -> Iterator[None]:
 def falls_to_rest(scene: Scene) -> None:
     """The job ends at this node for want of room, and the proposer is told."""
     assert isinstance(scene.ends(), PeerGone)
-    assert scene.node is not None
-    job = scene.node.jobs[scene.session]
-    end = time.monotonic() + 20
-    while job.state != "failed":
-        assert time.monotonic() < end, job.state
-        time.sleep(0.05)
-    assert "No space left on device" in job.error
+    _has_failed(scene, "No space left on device")
 
 
 def goes_on(scene: Scene) -> None:
