@@ -81,8 +81,8 @@ class Job:
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours`, `retention_days` and `lang` are what `[job]` says; `parties`,
-    `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `profile`,
-    `targets`, `excludes`, `offers`, `label` and `campaign` the other sections, each as
+    `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `series`,
+    `profile`, `targets`, `excludes`, `offers`, `label` and `campaign` the other sections, each as
     docs/JOB_FILE.md has it; `origins` says of each key in which file it stands.
     """
 

@@ -105,7 +105,7 @@ def test_the_document_lists_every_kind_of_line() -> None:
         "refused",
     } <= written
     assert written <= listed
-    fields = {"number", "time", "party", "kind", "body", "previous", "hash", "signature"}
+    fields = {"number", "time", "party", "kind", "body", "previous", "hash", "signature", "salt"}
     assert listed - written - fields == {"opened", "approved", "sent", "received"}
 
 
