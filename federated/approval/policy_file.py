@@ -120,6 +120,7 @@ by_timer = true               # once an hour; outputs after their contract's ret
 # jobs = 12                   # in 365 days; then an officer is asked again
 # until = "2027-11-30"        # the last day
 # row_bits = 30               # of a row by all these jobs together; epsilon, releases too
+# series = ["churn 2027"]     # that contracts name, with totals no larger than these
 """
 
 
@@ -310,6 +311,12 @@ def _rule(section: TomlSection) -> Rule:
     if found.own and (not found.jobs or found.totals):
         raise section.fail(
             "own", "true", "with jobs, and without totals, which count what others are told"
+        )
+    if found.series and not found.counted:
+        raise section.fail(
+            "series",
+            ", ".join(found.series),
+            "with jobs, row_bits, epsilon or releases: else the proposer chooses the totals",
         )
     section.done()
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from federated.contract.columns import KEY, USES, columns_used
 from federated.contract.kinds import KINDS
+from federated.contract.series import SeriesTerms
 from federated.contract.terms import Contract, PartyTerms
 
 __all__ = ["ANY", "RULE_DAYS", "STEPS", "Rule"]
@@ -26,7 +27,8 @@ class Rule:
     `jobs` that it has approved in 365 days end it, 0 for any number, and so does the day after
     `until`: then an officer is asked. So do totals of what all these jobs tell of this party's
     columns: `row_bits` of a row of a table, `epsilon` of noised answers, `releases`; None for any.
-    `series` are those that contracts name. An `own` rule speaks for jobs that this party proposes
+    `series` are those that contracts name, with totals no larger than the rule's, which has some:
+    else whoever proposes would choose them. An `own` rule speaks for jobs that this party proposes
     because a listed analyst asked for them, and for no other's.
     """
 
@@ -84,7 +86,7 @@ class Rule:
         return (
             self.own == (contract.proposer == me.name)
             and _within([contract.proposer], self.parties)
-            and (not self.series or any(one.name in self.series for one in contract.series))
+            and (not self.series or any(self._names(one) for one in contract.series))
             and _within([contract.purpose], self.purposes)
             and _within([contract.purpose_class], self.purpose_classes)
             and _within([me.table], self.tables)
@@ -93,6 +95,17 @@ class Rule:
             and _within({a.reveal for a in contract.align}, self.reveal)
             and all(a.largest_set <= self.largest_set for a in contract.align)
         )
+
+    def _names(self, terms: SeriesTerms) -> bool:
+        """Whether a series is one of the rule's, and its totals no larger; none is larger."""
+        totals = (
+            (terms.jobs, self.jobs or None),
+            (terms.row_bits / 10, self.row_bits),
+            (terms.epsilon / 1000, self.epsilon),
+            (terms.releases, self.releases),
+        )
+        within = (most is None or 0 < found <= most for found, most in totals)
+        return terms.name in self.series and all(within)
 
 
 def _within(found: Sequence[str] | set[str], allowed: tuple[str, ...]) -> bool:

@@ -24,12 +24,12 @@ from profiles.job import Job
 from psi.protocol import Declined, JobError, PeerError
 from tests.e2e.conftest import JOB
 from tests.unit.test_officer import desk, request
-from tests.unit.test_series import AN_OFFICER, BITS, MONTH, Year, scoring
+from tests.unit.test_series import AN_OFFICER, BITS, LIMITS, MONTH, Year, scoring
 
 GONE = threading.Event()
 GONE.set()
 TERMS = SeriesTerms(name="churn 2026", jobs=3, row_bits=round(20 * BITS))
-RULE = 'series = ["churn 2026"]'
+RULE = 'jobs = 99\nseries = ["churn 2026"]'
 
 
 class Agreed(Year):
@@ -118,15 +118,18 @@ def test_a_job_that_came_to_a_step_counts_however_it_ended(
     assert "2 jobs in all, 1 agreed" in str(year.month_of(few))
 
 
-def test_a_series_outlasts_book_and_folders(tmp_path: Path) -> None:
+def test_a_series_outlasts_book_and_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What policy lets a party forget earlier takes no job out of a series."""
+    monkeypatch.setattr("tests.unit.test_series.LIMITS", replace(LIMITS, keep_days=30))
     year = Agreed(tmp_path, RULE)
     policy = tmp_path / "policy.toml"
-    short = "\n[releases]\nkeep_days = 30\n[retention]\njobs_days = 30\n"
-    policy.write_text(policy.read_text() + short)
+    policy.write_text(policy.read_text() + "\n[releases]\nkeep_days = 30\n")
     few = SeriesTerms(name="churn 2026", jobs=1)
     assert year.month_of(few) == SeriesTold()
     year.ends(1, ("sent", "align/bureau/0"))
+    year.now += 2 * MONTH
     assert "2 jobs" in str(year.month_of(few))
     (tmp_path / "jobs" / f"{1:064x}" / "ledger.jsonl").unlink()
     assert "2 jobs" in str(year.month_of(few))
@@ -193,11 +196,38 @@ def test_a_rule_of_a_series_approves_no_other_job(tmp_path: Path) -> None:
     assert year.asks(replace(year.job(), series=(replace(TERMS, name="x"),))) == AN_OFFICER
 
 
+def test_a_rule_approves_no_larger_series_than_its_own(tmp_path: Path) -> None:
+    """One that names a series alone let the proposer write 1000 jobs and 6000 bits."""
+    year = Agreed(tmp_path, 'jobs = 12\nrow_bits = 60\nseries = ["churn 2026"]')
+
+    def asked(terms: SeriesTerms) -> str:
+        return year.asks(replace(year.job(), series=(terms,)))
+
+    most = SeriesTerms(name="churn 2026", jobs=12, row_bits=600)
+    assert asked(replace(most, jobs=13)) == AN_OFFICER
+    assert asked(replace(most, row_bits=601)) == AN_OFFICER
+    assert asked(replace(most, row_bits=0)) == AN_OFFICER, "no total is larger than any"
+    assert asked(most) == "rule monthly"
+    year.writes('epsilon = 1\nreleases = 5\nseries = ["churn 2026"]')
+    told = replace(most, jobs=1000, epsilon=1000, releases=5)
+    assert asked(replace(told, epsilon=1001)) == AN_OFFICER
+    assert asked(replace(told, releases=6)) == AN_OFFICER
+    assert asked(told) == "rule monthly"
+
+
+@pytest.mark.parametrize("more", ["", 'until = "2099-01-01"', "largest_set = 5"])
+def test_a_rule_of_a_series_has_totals_of_its_own(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(f'[[approve]]\nname = "monthly"\nseries = ["churn 2026"]\n{more}\n')
+    with pytest.raises(JobError, match="the proposer chooses the totals"):
+        load_policy(file)
+
+
 def test_after_an_older_copy_an_officer_is_asked(tmp_path: Path) -> None:
     year = Agreed(tmp_path, RULE)
     assert year.month_of() == SeriesTold()
     policy = load_policy(tmp_path / "policy.toml")
-    assert forget_counts(tmp_path, policy, int(year.now) - 9, lambda: year.now) == ()
+    assert forget_counts(tmp_path, policy, int(year.now) - 9, lambda: year.now) == ("monthly",)
     assert year.month_of() == AN_OFFICER
 
 
@@ -216,7 +246,9 @@ def test_own_jobs_pass_by_a_rule_where_an_analyst_asked(tmp_path: Path) -> None:
         except Undecided:
             return AN_OFFICER
 
-    jobs = [replace(year.job(), series=(TERMS,)) for _ in range(4)]
+    two = replace(TERMS, jobs=2)
+    assert by(ben, replace(year.job(), series=(TERMS,))) == AN_OFFICER, "three jobs are more"
+    jobs = [replace(year.job(), series=(two,)) for _ in range(4)]
     assert by(None, jobs[0]) == AN_OFFICER, "who has folder and passphrase is no analyst"
     assert [by(ben, made) for made in jobs[1:]] == ["rule ours", "rule ours", AN_OFFICER]
     assert by(ben, year.job()) == AN_OFFICER, "of no series"
