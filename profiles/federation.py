@@ -34,7 +34,7 @@ from psi.protocol import FedprofileError, PeerGone
 __all__ = ["Federation", "federate"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Federation:
     """What came out at each party, the contract, and what every step took."""
 
@@ -49,6 +49,9 @@ class Federation:
     """To be called once its outputs are in place: what it could be made from again goes."""
     wrote: Callable[[dict[str, str]], None] = lambda files: None
     """To be called when they are made: notes their names and hashes in the receiver's ledger."""
+
+    def __repr__(self) -> str:
+        return f"<Federation of {', '.join(self.outcomes)}>"
 
     @property
     def outcome(self) -> Outcome:

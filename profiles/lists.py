@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.tables.source import Source
+from federated.text import plain
 from profiles.assignment.of_list import learned_of
 from profiles.campaign.control import ControlGroup
 from profiles.campaign.effects import Sums, effect
@@ -18,10 +19,11 @@ from profiles.exclusion.consent import admission_of, reached
 from profiles.exclusion.left_out import Reason
 from profiles.job import Job
 from profiles.offers.chosen import Money, Offered, offered
-from profiles.offers.shown import COLUMNS, shown_effects
+from profiles.offers.shown import COLUMNS, shown_effects, strange_groups
 from profiles.own_table import managers_of, offer_columns, routed, sieved
 from profiles.profile import score_column
 from profiles.routing import unknown
+from profiles.specs import TargetSpec
 from profiles.targets import ranked, target_list
 
 __all__ = ["BEYOND", "Lists", "lists_of"]
@@ -32,13 +34,13 @@ NOT_TOLD = "below the list's threshold, or not shared"
 """The same where partners told who reaches it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Lists:
     """All lists in one table, None where the job asks for none, and `rows` int64[leads], whose row
     of the receiver's each lead is; the campaign's people, None where
     there is no campaign; and by product what is held back, why others are not
     listed, and how many leads name a manager or a branch that no manager has, and
-    what its offers come to."""
+    what its offers come to; `looks` are sentences on what should be looked at."""
 
     targets: pa.Table | None = None
     campaign: pa.Table | None = None
@@ -46,6 +48,7 @@ class Lists:
     left_out: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     unknown: Mapping[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
     money: Mapping[str, Money] = field(default_factory=dict)
+    looks: tuple[str, ...] = ()
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
@@ -76,12 +79,14 @@ def lists_of(
     columns = offer_columns(job)
     table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
     lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
+    looks = list[str]()
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         effects = None
         if target.effects:
             shown = tables.load(target.effects, COLUMNS, keys=["group"])
             effects = shown_effects(shown, profiles, target.effects)
+            looks += _strange(target, *strange_groups(shown, profiles, target.effects))
         people = profiles.column("entity")
         chances = (score, may.rows, control, reach, effects)
         offers = offered(target, job.offers, table, *chances, people=people)
@@ -134,6 +139,7 @@ def lists_of(
         left_out=left_out,
         unknown=strange,
         money=money,
+        looks=tuple(looks),
         rows=np.concatenate(leads),
     )
 
@@ -193,6 +199,17 @@ class _Sieve:
         """All of them, where so many are listed."""
         beyond = self.beyond + int(np.count_nonzero(self.rows)) - listed
         return (*self.before, *self.after, Reason("rank", BEYOND, beyond))
+
+
+def _strange(target: TargetSpec, groups: list[str], total: int) -> list[str]:
+    """A sentence where effects are of groups that the list does not have."""
+    if not groups:
+        return []
+    return [
+        f"{target.product}: effects: {len(groups)} of {total} groups of {target.effects} are not "
+        f"among those of the list, as {plain(groups[0], 60)!r}; who is in none of them has the "
+        "effect of all. Take the effects of a campaign whose groups these are."
+    ]
 
 
 def _smallest(score: np.ndarray, listed: np.ndarray, back: np.ndarray) -> float:

@@ -52,7 +52,7 @@ from profiles.trees_outputs import compare_trees, hidden_metrics, trees_metrics
 __all__ = ["Outputs", "write_outputs"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outputs:
     """The tables and numbers that were written, and the files' names."""
 
@@ -61,6 +61,9 @@ class Outputs:
     metrics: dict[str, Any]
     report: ReportData
     files: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Outputs {', '.join(self.files)}>"
 
 
 def write_outputs(
@@ -143,6 +146,7 @@ def write_outputs(
         entities=total,
         synthetic=synthetic,
         created=_now(),
+        looks=lists.looks,
         checks=checks,
         scored=drifted,
     )

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["JobResult", "run_job", "steps_of"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JobResult:
     """Where the outputs are, and what they say: `profiles`, `targets` and `metrics`.
 
@@ -81,6 +81,11 @@ class JobResult:
     def report(self) -> Path:
         """The report for people: one HTML file that needs nothing else."""
         return self.out / "report.html"
+
+    def __repr__(self) -> str:
+        """The same for a terminal: no row, no name and no score."""
+        said = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in self._shown())
+        return f"<JobResult {said}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what came out, in a few rows."""
@@ -205,7 +210,10 @@ def run_job(
     """
     out = Path(out)
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise MisuseError(f"{out} exists", hint="give another --out, or --overwrite")
+        raise MisuseError(
+            f"{out} exists",
+            hint="give another out, or overwrite=True; in a terminal another --out, or --overwrite",
+        )
     by_name = _by_party(job, sources)
     if not resumed:
         check_own(job, by_name[job.receiver], frozen)

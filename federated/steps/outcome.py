@@ -252,7 +252,7 @@ class Binned:
     told: list[RoundedWorth]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Outcome:
     """Alignment, aggregates, models: empty where this party has no part in them.
 

@@ -7,6 +7,7 @@ as chance alone explains that groups differ (DerSimonian and Laird, Controlled C
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from federated.tables.matrix import numeric_matrix
 from profiles.routing import compared
 from psi.protocol.errors import InputError
 
-__all__ = ["COLUMNS", "read_effects", "shown_effects"]
+__all__ = ["COLUMNS", "read_effects", "shown_effects", "strange_groups"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -26,6 +27,21 @@ COLUMNS = ("outcome", "arm", "group", "mean_listed", "effect", "low", "high")
 """Of the table that are read."""
 _WIDE = 2 * 1.959964
 """Standard errors in an interval of 95%."""
+
+
+def strange_groups(effects: pa.Table, people: pa.Table, where: str) -> tuple[list[str], int]:
+    """The groups that none of `people` is in, and how many groups there are.
+
+    Arguments and errors are those of `shown_effects`.
+    """
+    groups = read_effects(effects, where)[1]
+    column = _column(groups, people, where) if groups else ""
+    there = (
+        {f"{column} {value}" for value in pc.unique(compared(people.column(column))).to_pylist()}
+        if column
+        else set()
+    )
+    return sorted(set(groups) - there), len(groups)
 
 
 def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
@@ -43,6 +59,17 @@ def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
     found = np.full(people.num_rows, whole)
     if not groups:
         return found
+    column = _column(groups, people, where)
+    drawn = _drawn(whole, groups)
+    texts = pa.array([name[len(column) + 1 :] for name in drawn], pa.string())
+    values = compared(people.column(column))
+    place = pc.index_in(values, value_set=texts, skip_nulls=True).fill_null(len(texts))
+    each = np.append(np.array(list(drawn.values())), whole)
+    return np.asarray(each[place.to_numpy(zero_copy_only=False)], np.float64)
+
+
+def _column(groups: Collection[str], people: pa.Table, where: str) -> str:
+    """Whose values the groups are."""
     of = [c for c in people.column_names if all(name.startswith(f"{c} ") for name in groups)]
     if not of:
         raise InputError(
@@ -51,13 +78,7 @@ def shown_effects(effects: pa.Table, people: pa.Table, where: str) -> Floats:
             hint="fedprofile uplift with one --by, a column that profiles have: whoever is in two "
             "groups has no effect of both",
         )
-    column = max(of, key=len)
-    drawn = _drawn(whole, groups)
-    texts = pa.array([name[len(column) + 1 :] for name in drawn], pa.string())
-    values = compared(people.column(column))
-    place = pc.index_in(values, value_set=texts, skip_nulls=True).fill_null(len(texts))
-    each = np.append(np.array(list(drawn.values())), whole)
-    return np.asarray(each[place.to_numpy(zero_copy_only=False)], np.float64)
+    return str(max(of, key=len))
 
 
 def read_effects(effects: pa.Table, where: str) -> tuple[float, dict[str, tuple[float, float]]]:

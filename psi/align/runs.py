@@ -56,7 +56,7 @@ class AlignSettings:
     largest_set: int = LARGEST
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Alignment:
     """One side's row number for every aligned pair, in the receiver's row order.
 
@@ -81,6 +81,10 @@ class Alignment:
     places: Index = field(default_factory=lambda: np.empty(0, np.int64))
     entry: Index = field(default_factory=lambda: np.empty(0, np.int64))
     most: int = 1
+
+    def __repr__(self) -> str:
+        sizes = f"{self.size_receiver} and {self.size_sender} rows with a key"
+        return f"<Alignment of {sizes}, {self.matched} matched>"
 
 
 class TagKeeper(Protocol):

@@ -91,6 +91,13 @@ def test_a_job_of_tables_at_hand(tmp_path: Path) -> None:
     assert first.targets is None
     assert first.report().read_text("utf-8").startswith("<!doctype html>")
     assert "<th>matched</th><td>60</td>" in first._repr_html_()
+    for whole in (first, first.outputs, first.federation, *first.federation.outcomes.values()):
+        assert "array" not in repr(whole)
+        assert len(repr(whole)) < 600
+    assert "matched: 60" in repr(first)
+    with pytest.raises(MisuseError) as again:
+        run_job(Job.load(JOB), open_tables(frames()), first.out)
+    assert "overwrite=True" in again.value.hint
     assert all(outputs(r.out) == outputs(first.out) for r in results.values())
 
 

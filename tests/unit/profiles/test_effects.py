@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from profiles.cli import app
 from profiles.job import Job
 from profiles.offers.chosen import offered
-from profiles.offers.shown import COLUMNS, shown_effects
+from profiles.offers.shown import COLUMNS, shown_effects, strange_groups
 from psi.protocol.errors import InputError, JobError
 
 
@@ -126,3 +126,11 @@ def test_what_uplift_writes_is_read(tmp_path: Path) -> None:
     found = shown_effects(table, PEOPLE, "bank.effects")
     assert found == pytest.approx([0.2, 0.0, 0.1], abs=0.07)
     assert found[0] > 0.15 > found[2] > 0.06 > found[1]
+
+
+def test_groups_that_the_list_does_not_have_are_told() -> None:
+    table = effects(
+        ("", 0.05, 0.005), ("segment_name young", 0.1, 0.002), ("segment_name rich", 0.1, 0.002)
+    )
+    assert strange_groups(table, PEOPLE, "e") == (["segment_name rich"], 2)
+    assert strange_groups(effects(("", 0.05, 0.005)), PEOPLE, "e") == ([], 0)
