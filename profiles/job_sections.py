@@ -7,6 +7,7 @@ from dataclasses import replace
 from federated.aggregate import Amount
 from federated.contract.kinds.align import DUPLICATES, REVEALS
 from federated.contract.kinds.join_sum import STATISTICS
+from federated.contract.kinds.train import classes
 from federated.contract.series import MOST_JOBS, SeriesTerms
 from federated.counted import FINEST_LISTED
 from federated.toml_sections import TomlSection
@@ -280,7 +281,9 @@ def read_target(
     tasks = [*(train.task for train in trains), *(score.task for score in scores)]
     task = section.text("task", tasks[0] if len(tasks) == 1 else None, tasks)
     labelled = task in [train.task for train in trains]
-    leave_out = section.text("leave_out", "positive" if labelled else "none", LEFT_OUT)
+    ways = [classes(train) for train in trains if train.task == task]
+    default = "positive" if any(ways) else "none"  # a number is no outcome to leave out
+    leave_out = section.text("leave_out", default, LEFT_OUT)
     if leave_out != "none" and not labelled:
         hint = "whom the label says something of is known where a job trains"
         raise section.fail("leave_out", leave_out, "none for a [[score]]", hint)

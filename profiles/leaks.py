@@ -9,7 +9,7 @@ the score in any case, and the same question is asked of that: nothing more is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,10 +24,13 @@ from federated.tables.matrix import categorical, known_labels, numeric_matrix
 from profiles.job import Job
 from psi.protocol.errors import InputError
 
-__all__ = ["LEAK", "Telling", "partners_part", "telling_columns", "with_leaks"]
+__all__ = ["EXPLAINED", "LEAK", "Telling", "partners_jump", "partners_part", "telling_columns"]
+__all__ += ["telling_numbers", "with_leaks"]
 
 LEAK = 0.99
 """A single column above this AUC is pointed at."""
+EXPLAINED = 0.98
+"""Of a label that is a number: a column that alone explains more of it is pointed at."""
 _CLASS_ROWS = 20
 _GROUP_ROWS = 20
 """Categories with fewer rows are one, as in training."""
@@ -96,6 +99,34 @@ def partners_part(label: np.ndarray, part: np.ndarray, names: str) -> str:
     )
 
 
+def telling_numbers(table: pa.Table, label: str, known: np.ndarray, party: str) -> Iterator[str]:
+    """A sentence for each column that alone explains more than .98 of a label that is a number.
+
+    By its own line, or by its groups where they are few. `known` is float64[rows], NaN for none.
+    """
+    held = np.isfinite(known)
+    if held.sum() < 2 * _GROUP_ROWS or not (truth := known[held]).var():
+        return
+    labelled = table.filter(pa.array(held))
+    for name in dict.fromkeys(table.column_names):
+        share = _explains(labelled, name, truth)
+        if share > EXPLAINED:
+            yield (
+                f"{party}'s {name}: alone it explains {share:.3f} of {label!r}: a leak, it seems; "
+                "see whether it is known before the outcome is, else leave it out of features."
+            )
+
+
+def partners_jump(before: float, after: float, names: str, label: str) -> str:
+    """A sentence where the partners' columns raise the share explained above .98, else ""."""
+    if not after > EXPLAINED or before > EXPLAINED:
+        return ""
+    return (
+        f"With what {names} adds, {after:.3f} of {label!r} is explained, and {before:.3f} without: "
+        "one of its columns may have been written after the outcome; ask when they were recorded."
+    )
+
+
 def with_leaks(
     job: Job, party: str, table: pa.Table, found: Sequence[ColumnTaken]
 ) -> list[ColumnTaken]:
@@ -134,6 +165,25 @@ def _alone(table: pa.Table, name: str, truth: np.ndarray) -> float:
     if len(different) <= MANY:
         scores += _of_groups(pa.array(values, from_pandas=True), truth)
     return _best(truth, *scores)
+
+
+def _explains(table: pa.Table, name: str, truth: np.ndarray) -> float:
+    """The share of the label's variance that a column explains alone."""
+    try:
+        if taken_for(table, name).kind != NUMBER:
+            scores = _of_groups(categorical(table, name), truth)
+        else:
+            values = numeric_matrix(table, [name])[:, 0]
+            gaps = np.isnan(values)
+            middle = 0.0 if gaps.all() else float(values[~gaps].mean())
+            scores = [np.where(gaps, middle, values)]
+            if len(pc.unique(pa.array(values, from_pandas=True))) <= MANY:
+                scores += _of_groups(pa.array(values, from_pandas=True), truth)
+    except InputError:
+        return 0.0  # said by its role
+    return max(
+        (float(np.corrcoef(one, truth)[0, 1] ** 2) for one in scores if one.std() > 0), default=0.0
+    )
 
 
 def _of_groups(values: pa.Array, truth: np.ndarray) -> list[np.ndarray]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from federated.evaluation import Interval, mean_interval
 from federated.regression.columns import BOUND
 from federated.steps.outcome import Trained
 from profiles.alone import Alone
 from profiles.goodness import Goodness, goodness
+from profiles.leaks import partners_jump, telling_numbers
 from profiles.report.measured import Model, OutOfTime, importance_of
 
 __all__ = ["ended", "measured_numbers", "numbers_metrics"]
 
 
-def measured_numbers(trained: Trained, alone: Alone, receiver: str) -> Model:
+def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
     """The joined model and the receiver's own, on rows that they did not see where there are folds.
 
     Args:
         trained: of a model whose answers are numbers.
         alone: the same model on own columns.
         receiver: its name.
+        aligned: its features of the aligned rows, as they were read.
     """
     folded = bool((trained.folds >= 0).any())
     folds = trained.folds if folded else None
@@ -33,6 +36,11 @@ def measured_numbers(trained: Trained, alone: Alone, receiver: str) -> Model:
     partners = " and ".join(trained.terms.partners)
     columns = trained.own_matrix, trained.columns, trained.part
     theirs = {partners: (trained.partners(), trained.partner_columns)}
+    label = trained.terms.label
+    known = np.where(trained.known, trained.label, np.nan)
+    shares = (before.mean_explained, after.mean_explained)
+    jump = partners_jump(*shares, partners, label)
+    warnings = (*telling_numbers(aligned, label, known, receiver), *([jump] if jump else []))
     return Model(
         task=trained.terms.task,
         model=trained.model.words,
@@ -46,6 +54,7 @@ def measured_numbers(trained: Trained, alone: Alone, receiver: str) -> Model:
         gain=_gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
         notes=(*trained.encoder.notes, *ended(trained)),
+        warnings=warnings,
     )
 
 

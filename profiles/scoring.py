@@ -44,7 +44,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     they were read.
     """
     if not trained.model.classes:
-        return measured_numbers(trained, alone, receiver)
+        return measured_numbers(trained, alone, receiver, aligned)
     folded = bool((trained.folds >= 0).any())
     folds, label, seen = trained.folds if folded else None, trained.label, "on held-out folds"
     if trained.part_held_out:  # one part of them is held out, and nothing else measures
@@ -57,10 +57,11 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     trees = tree_scores(trained, aligned) if aligned.column_names else None
     if trees is not None:
         own[f"{receiver} alone, trees"] = trees
-    alones = [scored(name, label, found, folds) for name, found in own.items()]
+    rows = trained.part_held_out  # no folds: an interval over rows
+    alones = [scored(name, label, found, folds, by_rows=rows) for name, found in own.items()]
     alones.sort(key=lambda one: -one.mean_auc)
     before = alones[0]
-    after = scored("joined", label, joined, folds)
+    after = scored("joined", label, joined, folds, by_rows=rows)
     labelled = trained.label[trained.label >= 0]
     names = " and ".join(trained.terms.partners)
     leaks = telling_columns(aligned, aligned.column_names, trained.terms.label, trained.label)

@@ -245,19 +245,20 @@ def _ends(found: Interval) -> dict[str, float]:
 
 
 def _by_party(trained: Trained) -> dict[str, float]:
-    """Standard deviations of the own part of scores, and of the partners' as far as it is known."""
+    """The variance of each own column's contribution, added up, and of the partners' in all, as far
+    as it is known: the report's shares are of these too."""
     if isinstance(trained, HiddenGrown):
         return {}  # whose part of a score it is nobody knows
     partners = " and ".join(trained.terms.partners)
-    theirs = trained.partners()
     if isinstance(trained, Grown):
-        own = trained.moved[:, :-1].sum(axis=1)
+        rows, (*own, theirs) = len(trained.moved), trained.moved.std(axis=0)
     else:
-        own = trained.part.scores(trained.own_matrix)
-    sizes = {"own columns": own, partners: theirs}
-    if not len(own) or not all(np.isfinite(each).all() for each in sizes.values()):
+        rows, own = len(trained.own_matrix), trained.part.importance(trained.own_matrix)[0]
+        theirs = trained.partners().std()
+    sizes = {"own columns": float(np.square(own).sum()), partners: float(theirs**2)}
+    if not rows or not all(np.isfinite(each) for each in sizes.values()):
         return {}
-    return {name: round(float(each.std()), 6) for name, each in sizes.items()}
+    return {name: round(each, 9) for name, each in sizes.items()}
 
 
 def _average(trained: Trained) -> list[float]:

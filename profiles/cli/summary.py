@@ -51,6 +51,12 @@ def print_summary(result: JobResult) -> None:
             for score in later.scores:
                 told = f"{plain(model.task, 40)} from {later.day} on, {score.name}"
                 console.print(f"AUC {told:<32} {score.auc:.4f}", highlight=False, markup=False)
+        if model.by_chance:
+            than = "the mean answer" if model.numbers else "chance"
+            told = (
+                f"look at this: {plain(model.task, 40)} is no better than {than}: see the interval"
+            )
+            console.print(told, highlight=False, markup=False)
         for warning in model.warnings:
             console.print(f"look at this: {plain(warning, 400)}", highlight=False, markup=False)
     for summed in join_sum_metrics(result.federation.outcome):

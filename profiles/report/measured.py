@@ -14,6 +14,7 @@ from federated.evaluation import (
     Lift,
     Roc,
     auc,
+    auc_difference,
     auc_interval,
     calibration,
     fold_aucs,
@@ -148,8 +149,23 @@ class Model:
     warnings: tuple[str, ...] = ()
     card: Card | None = None
 
+    @property
+    def by_chance(self) -> Interval | None:
+        """The interval of the last score where it is not surely better than chance, or than the
+        mean answer; else None."""
+        of, nothing = (self.numbers, 0.0) if self.numbers else (self.scores, 0.5)
+        found = of[-1].interval if of else None
+        return found if found is not None and found.low <= nothing else None
 
-def scored(name: str, label: Array, score: Array, folds: Array | None = None) -> Scored:
+
+def scored(
+    name: str,
+    label: Array,
+    score: Array,
+    folds: Array | None = None,
+    *,
+    by_rows: bool = False,
+) -> Scored:
     """Measure one score on the rows with a label (0 or 1; negative: none).
 
     Args:
@@ -158,6 +174,7 @@ def scored(name: str, label: Array, score: Array, folds: Array | None = None) ->
         score: [rows], probabilities; NaN allowed where label or fold is negative. Scores
             outside 0 to 1 get no calibration.
         folds: [rows], the fold each row was held out in, -1 for none; gives the interval.
+        by_rows: without folds, give DeLong's interval over the rows, which no model has seen.
 
     Raises as `federated.evaluation.roc_curve`.
     """
@@ -168,6 +185,11 @@ def scored(name: str, label: Array, score: Array, folds: Array | None = None) ->
     curve = roc_curve(label, score)
     probability = 0.0 <= float(score.min()) <= float(score.max()) <= 1.0
     by_fold = None if folds is None else fold_aucs(label, score, np.asarray(folds)[held])
+    found = None if by_fold is None else auc_interval(by_fold)
+    if by_rows and found is None:
+        more = auc_difference(label, score, np.zeros(len(label)))  # than one that ranks nobody
+        low, high = (float(np.clip(end + 0.5, 0.0, 1.0)) for end in (more.low, more.high))
+        found = Interval(more.mean + 0.5, more.sd, low, high, more.count)
     return Scored(
         name=name,
         roc=curve.thin(400),
@@ -175,7 +197,7 @@ def scored(name: str, label: Array, score: Array, folds: Array | None = None) ->
         ks=ks(label, score),
         lift=lift(label, score),
         calibration=calibration(label, score) if probability else None,
-        interval=None if by_fold is None else auc_interval(by_fold),
+        interval=found,
         fold_aucs=() if by_fold is None else tuple(by_fold.tolist()),
     )
 

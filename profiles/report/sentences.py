@@ -82,6 +82,7 @@ def lede(t: Language, data: ReportData) -> list[str]:
     told = []
     if data.branch:
         told.append(t.say("lede.branch", branch=data.branch, entity=data.entity))
+    told += [_chance_words(t, model) for model in data.models if model.by_chance]
     listed = [target for target in data.targets if target.total]
     told += [_target_words(t, target, data.entity, data.receiver) for target in listed]
     others = [party.name for party in data.parties if party.name != data.receiver]
@@ -136,6 +137,13 @@ def _model_words(t: Language, model: Model) -> str:
         key += "_rows" if model.split == "horizontal" else ""
     names = {"task": model.task, "first": first.name, "last": last.name}
     return t.say(f"lede.{key}", **names, before=first.mean_auc, after=last.mean_auc)
+
+
+def _chance_words(t: Language, model: Model) -> str:
+    """That a model is no better than chance, by the interval of its quality."""
+    key, found = "chance_number" if model.numbers else "chance", model.by_chance
+    ends = {"low": found.low, "high": found.high} if found else {}
+    return t.say(f"lede.{key}", task=model.task, **ends)
 
 
 def _number_words(t: Language, model: Model) -> str:

@@ -79,6 +79,12 @@ def test_bits_that_were_told_are_counted_and_shown(done: tuple[Path, JobResult])
     assert {(p.party) for p in result.outputs.report.models[0].importance} == {"bank", "bureau"}
 
 
+def test_the_part_held_out_has_an_interval_over_its_rows(done: tuple[Path, JobResult]) -> None:
+    (scores,) = (model["scores"] for model in done[1].metrics["models"].values())
+    for one in scores.values():
+        assert one["interval"]["low"] < one["auc"] < one["interval"]["high"]
+
+
 def test_reasons_add_up_to_the_score(done: tuple[Path, JobResult]) -> None:
     trained: Any = done[1].federation.outcome.trained[0]
     forest = trained.trees.forest

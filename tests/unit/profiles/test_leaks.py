@@ -9,7 +9,14 @@ import pytest
 from federated.tables.column_report import columns_taken
 from federated.tables.source import MemorySource
 from profiles.job import Job
-from profiles.leaks import partners_part, telling_columns, with_leaks
+from profiles.leaks import (
+    partners_jump,
+    partners_part,
+    telling_columns,
+    telling_numbers,
+    with_leaks,
+)
+from psi.protocol.errors import JobError
 
 ROWS = 600
 RNG = np.random.default_rng(11)
@@ -108,3 +115,34 @@ def test_a_heavy_tail_is_named_and_a_normal_column_is_not() -> None:
     assert "a heavy tail" in told["wide"]
     assert "logarithm" in told["wide"]
     assert not told["normal"] + told["flag"] + told["spread"]
+
+
+def test_a_column_that_is_the_number_is_found_and_one_that_half_explains_it_is_not() -> None:
+    spent = RNG.gamma(2, 100, ROWS)
+    own: dict[str, object] = {
+        "copy": spent * 3 + RNG.normal(size=ROWS),
+        "half": spent + RNG.normal(size=ROWS) * 150,
+        "kind": np.where(LEFT, "a", "b"),
+    }
+    known = np.where(np.arange(ROWS) < 100, np.nan, spent)
+    (found,) = telling_numbers(table(own), "spent", known, "bank")
+    assert found.startswith("bank's copy: alone it explains 1.000 of 'spent': a leak")
+    grouped = np.where(LEFT, 10.0, 20.0)
+    (found,) = telling_numbers(table(own), "spent", grouped, "bank")
+    assert "bank's kind" in found
+
+
+def test_a_jump_with_partners_columns_is_asked_about() -> None:
+    assert "With what bureau adds, 0.998 of 'spent' is" in partners_jump(
+        0.058, 0.998, "bureau", "spent"
+    )
+    assert partners_jump(0.5, 0.9, "bureau", "spent") == ""
+    assert partners_jump(0.99, 0.999, "bureau", "spent") == ""
+
+
+def test_a_list_by_a_number_leaves_nobody_out_by_default() -> None:
+    text = JOB + 'model = "linear"\n[[target]]\nproduct = "p"\n'
+    assert Job.load(text).targets[0].leave_out == "none"
+    assert Job.load(text.replace('"linear"', '"logistic"')).targets[0].leave_out == "positive"
+    with pytest.raises(JobError, match='"positive" found'):
+        Job.load(text + 'leave_out = "positive"\n')

@@ -422,3 +422,29 @@ def test_a_curve_that_falls_below_nothing_is_in_its_picture() -> None:
     low, high = found.layout["yaxis"]["range"]
     drawn = [value for line in found.data for value in line["y"]]
     assert low <= min(drawn) < 0 < max(worse.ks, *drawn) <= high
+
+
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_a_model_no_better_than_chance_is_called_so_first(code: str) -> None:
+    good = sample()
+    first = said.lede(language(code), good)[0]
+    random = np.random.default_rng(4)
+    label, folds = (random.random(600) < 0.2).astype(np.int8), np.arange(600) % 5
+    nothing = scored("joined", label, random.random(600), folds)
+    bad = replace(good, models=(replace(model(), scores=(nothing,)),))
+    assert nothing.interval is not None
+    assert nothing.interval.low < 0.5
+    told = said.lede(language(code), bad)
+    assert ("no better than chance" if code == "en" else "看不出优于随机") in told[0]
+    assert told[1] == first
+
+
+def test_a_part_held_out_has_an_interval_over_its_rows() -> None:
+    random = np.random.default_rng(4)
+    label = (random.random(2_000) < 0.2).astype(np.int8)
+    score = label + random.normal(size=2_000)
+    assert scored("joined", label, score).interval is None
+    found = scored("joined", label, score, by_rows=True)
+    assert found.interval is not None
+    assert found.interval.mean == pytest.approx(found.auc)
+    assert 0.02 < found.interval.high - found.interval.low < 0.08
