@@ -17,7 +17,7 @@ from federated.session.arrivals import Arrivals
 from federated.session.bundles import bundled, kinds_of, parted
 from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
-from federated.session.journal import Journal, Point
+from federated.session.journal import ANEW, Journal, Point
 from federated.session.progress import NOTES, Note, NotesIn
 from federated.session.reasons import reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
@@ -139,6 +139,7 @@ class Frames:
     def shake_hands(self) -> None:
         """Handshake with every peer. Raises `PeerError` on a wrong key."""
         self.channels = self._hands.channels
+        self._check_sent()
         for peer, data in self._hands.begin():
             self._endpoint.send(peer, data)
         if self._ledger.reopened:  # what came to an earlier life of this party is lost
@@ -149,12 +150,14 @@ class Frames:
                 self._arrive(sender, data)
 
     def restore(self, point: Point) -> None:
-        """The channels as they were at a point."""
+        """The channels as they were at a point. Raises `InputError` where a newer one was lost."""
         if sorted(point.channels) != sorted(self._peers):
             raise InputError("the journal is of other parties", hint="run the job again")
         self.contract = point.contract
         for peer, saved in point.channels.items():
             self.channels[peer] = Channel.restore(self._name, peer, saved)
+        self._check_sent()
+        for peer in self._peers:
             self._note_forgotten(peer)
         opened = {peer: channel.opened for peer, channel in self.channels.items()}
         self._arrivals = Arrivals(opened, self._shelf, gaps=True)
@@ -330,6 +333,14 @@ class Frames:
         self._resends[sender] += 1
         if self._resends[sender] > MOST_RESENDS:
             raise PeerError(f"{sender} asks for its frames too often")
+        known = self.channels.get(sender)
+        if asked.received > (known.sent if known else 0):
+            raise PeerError(
+                f"{sender} says it has frame #{asked.received - 1} of this party, which has not "
+                "sealed it: what this party keeps of the job is older than what it said, or "
+                f"{sender} is wrong",
+                hint=ANEW,
+            )
         if asked.asks:
             mine = _Again(self._name, sender, self._arrivals.expected(sender), 0)
             self._endpoint.send(sender, encode(mine))
@@ -387,6 +398,20 @@ class Frames:
             sha256=frame.digest.hex(),
             **more,
         )
+
+    def _check_sent(self) -> None:
+        """A point whose frames were sent and that is gone: their numbers may not be sealed again.
+
+        A line of the ledger is written once the point is on the disk, and before its frame leaves.
+        """
+        for peer in self._peers:
+            known, noted = self.channels.get(peer), self._ledger.frames.get(("sent", peer), 0)
+            if noted > (known.sent if known else 0):
+                raise InputError(
+                    f"the ledger has sent frame #{noted - 1} to {peer}, and no point of the "
+                    "journal that is whole knows it: the newest one is damaged or lost",
+                    hint=ANEW,
+                )
 
     def _note_forgotten(self, peer: str) -> None:
         """Frames that the last point stands on, where a kill came before their lines."""

@@ -57,6 +57,7 @@ from psi.protocol import (
 )
 
 __all__ = [
+    "ANEW",
     "CONTRACT",
     "DRAFT",
     "ENDED",
@@ -85,7 +86,9 @@ ENDED = "ended"
 HANDSHAKE = "handshake-"
 """Begins the names of the values that hold a handshake each."""
 
-_ANEW = "stop the job and have it proposed anew"
+ANEW = "stop the job and have it proposed anew"
+"""What to do where a party cannot go on from what it keeps."""
+
 _POINTS = ("point", "point-2")
 _SENT = "sent-"
 _PIECE = 1 << 20
@@ -301,7 +304,7 @@ class Journal:
             if self._stands(point):
                 return point
         if points and points[0].turn > 1:
-            raise InputError(f"journal {self.folder}: what it stands on is missing", hint=_ANEW)
+            raise InputError(f"journal {self.folder}: what it stands on is missing", hint=ANEW)
         return None  # the first one: nothing was sent
 
     def _stands(self, point: Point) -> bool:

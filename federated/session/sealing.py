@@ -223,6 +223,11 @@ class Channel:
         """How many frames of the peer's were opened."""
         return len(self._received) // _DIGEST
 
+    @property
+    def sent(self) -> int:
+        """How many frames were sealed, those aside left out."""
+        return self._sent
+
     def seal(self, envelope: Envelope, head: bytes = b"") -> SealedFrame:
         """The frame for one envelope, with a ledger head; each call uses the next counter."""
         counter = self._sent

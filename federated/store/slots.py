@@ -55,8 +55,11 @@ class Slots:
                 continue
             except OSError as error:
                 raise disk_failed(f"cannot read {self._folder / name}", error) from None
-            if not data.startswith(_MAGIC[: len(data)]):
-                raise of_another_version(InputError(f"{name} begins otherwise"))
+            begins = data[: len(_MAGIC)]
+            if begins != _MAGIC:
+                if not begins.startswith(b"\0") and not _MAGIC.startswith(begins):
+                    raise of_another_version(InputError(f"{name} begins otherwise"))
+                continue  # lengthened by a power failure, and not written
             size = int.from_bytes(data[len(_MAGIC) :][:_SIZE], "little")
             digest, sealed = data[_HEAD - _DIGEST : _HEAD], data[_HEAD : _HEAD + size]
             if len(data) >= _HEAD and hashlib.sha256(sealed).digest() == digest:

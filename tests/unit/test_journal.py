@@ -122,6 +122,9 @@ def test_where_the_newest_point_was_not_all_written_the_one_before_counts(tmp_pa
     def blank(job: Job) -> None:
         job.newer().write_bytes(job.newer().read_bytes()[:48] + bytes(job.newer().stat().st_size))
 
+    def zeros(job: Job) -> None:
+        job.newer().write_bytes(bytes(job.newer().stat().st_size))
+
     def no_line(job: Job) -> None:
         file = job.home / "ledger.jsonl"
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
@@ -133,7 +136,7 @@ def test_where_the_newest_point_was_not_all_written_the_one_before_counts(tmp_pa
         log = job.folder / "sent-bureau"
         log.write_bytes(log.read_bytes()[:-1] + b"?")
 
-    for number, lost in enumerate((torn, blank, no_line, no_frame, other_frame)):
+    for number, lost in enumerate((torn, blank, zeros, no_line, no_frame, other_frame)):
         job = Job(tmp_path / str(number))
         assert job.role() == b"role 1"
         lost(job)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -17,12 +17,24 @@ from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import read_account, verify_ledger
 from federated.ledger.compare import compare
 from federated.ledger.lines import read_ledger
-from federated.session.frames import FINISH
-from federated.session.journal import can_begin
+from federated.session.frames import FINISH, Frames
+from federated.session.journal import Journal, can_begin
 from federated.session.routers import Endpoint, MemoryRouter
-from federated.session.sealing import SealedFrame, frame_step
+from federated.session.sealing import ASIDE, SealedFrame, frame_step
 from federated.session.session import Session
-from psi.protocol import Context, Done, Length, PeerError, PeerGone, Role, Turn, message
+from psi.protocol import (
+    Context,
+    Done,
+    FedprofileError,
+    InputError,
+    Length,
+    PeerError,
+    PeerGone,
+    Role,
+    Turn,
+    decode,
+    message,
+)
 from psi.protocol.codec import peek
 from tests.unit.test_session import NAMES, Exchange
 
@@ -104,10 +116,14 @@ class Party(threading.Thread):
             except Killed:
                 session.ledger.close()
                 assert session.resumable or can_begin(self.home / self.party)
+                self.lost()
             except BaseException as error:
                 self.error = error
                 session.abort(error)
                 return
+
+    def lost(self) -> None:
+        """What becomes of its files before it comes back."""
 
 
 @pytest.mark.parametrize("victim", NAMES)
@@ -153,6 +169,92 @@ def test_two_are_killed_in_their_handshakes(tmp_path: Path, first: int, second: 
         assert not party.is_alive()
         assert party.error is None, [(p.party, p.error) for p in parties]
         assert party.total == 6
+
+
+class _Heard(MemoryRouter):
+    """Notes what is sealed under each number, as whoever carries frames can."""
+
+    def __init__(self) -> None:
+        super().__init__(list(NAMES))
+        self.frames: dict[tuple[str, str, int], set[tuple[bytes, bytes]]] = {}
+        self.first: Callable[[], object] | None = None
+
+    def endpoint(self, name: str) -> Endpoint:
+        inner: Any = super().endpoint(name)
+        send = inner.send
+
+        def heard(receiver: str, data: bytes) -> None:
+            if peek(data) is SealedFrame:
+                frame = decode(data, SealedFrame)
+                if frame.counter != ASIDE:
+                    if name == "a" and self.first is not None:
+                        self.first()
+                        self.first = None
+                    same = self.frames.setdefault((name, receiver, frame.counter), set())
+                    same.add((frame.sealed, frame.head))
+            send(receiver, data)
+
+        inner.send = heard
+        whole: Endpoint = inner
+        return whole
+
+
+class _Damaged(Party):
+    """Its newest point or all have another byte, or the folder is as it was at its first frame."""
+
+    how = ""
+
+    def lost(self) -> None:
+        home = self.home / self.party
+        if self.how == "backup":
+            shutil.rmtree(home)
+            shutil.copytree(self.home / "backup", home)
+            return
+        newest = Journal(home, self.nonce, secrets.token_bytes, {}).point
+        assert newest is not None
+        points = [home / "journal" / name for name in ("point", "point-2")]
+        for file in points if self.how == "all" else [points[newest.turn % 2]]:
+            data = bytearray(file.read_bytes())
+            data[60] ^= 1
+            file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("how", "fatal"),
+    [(how, fatal) for how in ("newest", "all", "backup") for fatal in (7, 11, 15)]
+    + [("newest", 19), ("all", 19)],
+)
+def test_no_number_is_sealed_twice_where_the_newest_point_is_lost(
+    tmp_path: Path, how: str, fatal: int
+) -> None:
+    """Two frames under one key and nonce would tell both, and let whoever has them forge."""
+    router, nonce = _Heard(), secrets.token_bytes(32)
+    if how == "backup":
+        router.first = lambda: shutil.copytree(tmp_path / "a", tmp_path / "backup")
+    parties = [
+        _Damaged(tmp_path, name, router, nonce, fatal if name == "a" else 0) for name in NAMES
+    ]
+    parties[0].how = how
+    for party in parties:
+        party.start()
+    for party in parties:
+        party.join(30)
+        assert not party.is_alive()
+    assert [number for number, seen in router.frames.items() if len(seen) > 1] == []
+    if (how, fatal) == ("backup", 7):  # all that was said by then is in it
+        assert [(party.error, party.total) for party in parties] == [(None, 6)] * 3
+        return
+    kind: type[FedprofileError] = InputError
+    text = "no point of the journal that is whole knows it"
+    if how == "backup":
+        kind, text = PeerError, "which has not sealed it"
+    found = parties[0].error
+    assert isinstance(found, kind)
+    assert text in str(found)
+    assert "proposed anew" in found.hint
+    assert not (tmp_path / "a" / "journal").exists()
+    for other in parties[1:] if fatal < 19 else ():  # they do not wait; at the end they may be done
+        assert isinstance(other.error, PeerGone), other.error
 
 
 @message(0xF1)
@@ -216,7 +318,9 @@ def life(
 
 
 @pytest.mark.parametrize("again", [b"wrong", b"another"])
-def test_a_crash_that_a_message_caused_gives_no_second_guess(tmp_path: Path, again: bytes) -> None:
+def test_a_crash_that_a_message_caused_gives_no_second_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bytes
+) -> None:
     """A cheating peer goes back to before its message, and sends another in its place."""
     router, nonce = MemoryRouter(["a", "b"]), secrets.token_bytes(32)
     both = [
@@ -228,6 +332,7 @@ def test_a_crash_that_a_message_caused_gives_no_second_guess(tmp_path: Path, aga
     assert both[1].name == "IndexError: not an error of ours"
     assert (tmp_path / "b" / "journal").exists()  # an honest job could go on with a mended program
     if again != b"wrong":  # its journal from before, its ledger as it is
+        monkeypatch.setattr(Frames, "_check_sent", lambda self: None)  # which it would not pass
         shutil.rmtree(tmp_path / "a" / "journal")
         shutil.copytree(tmp_path / "before", tmp_path / "a" / "journal")
     router = MemoryRouter(["a", "b"])
