@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.dates import days_in, patterns_of
 from federated.readers.fillers import FILLERS
-from federated.readers.numbers import Spelling, fitting, spelled
+from federated.readers.numbers import CURRENCIES, Spelling, currencies, fitting, spelled
 from psi.identifiers.texts import among
 
-__all__ = ["how_to_read", "quoted_name", "to_declare"]
+__all__ = ["how_dated", "how_to_read", "listed_nulls", "quoted_name", "to_declare"]
 
 
 def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool = True) -> str:
@@ -28,6 +30,8 @@ def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool =
     stand_ins = among(pc.utf8_trim_whitespace(distinct), _FILLERS)
     found = fitting(distinct.filter(pc.invert(stand_ins)))
     as_text = f'types = {{ {quoted_name(name)} = "string" }}'
+    if found and found[0][0].kind == "money" and len(currencies(distinct)) > 1:
+        return CURRENCIES
     if not found:
         other = f", or take the column as categories: {as_text} in tables.toml"
         return f"clean them{other}" if category else "clean them, or name a column of numbers"
@@ -48,6 +52,31 @@ def how_to_read(text: pa.ChunkedArray | pa.Array, name: str, *, category: bool =
     return f"{others}; to take it as categories, {as_text} in tables.toml" if category else others
 
 
+def how_dated(text: pa.ChunkedArray | pa.Array, name: str, *, declared: bool = False) -> str:
+    """What to do about a column of text that should be days.
+
+    `declared`: whether it was read by `dates` already; another pattern would take its place.
+    """
+    days = days_in(text)
+    wrong = text.filter(pc.and_(pc.is_valid(text), pc.is_null(days)))
+    known = declared and days.null_count < len(text)
+    if found := () if known else patterns_of(wrong):
+        key = quoted_name(name)
+        ways = " or ".join(f'dates = {{ {key} = "{pattern}" }}' for pattern in found)
+        which = ", by what stands first, the day or the month" * (len(found) > 1)
+        return f"in tables.toml set {ways}{which}"
+    return "they are written in several ways, or some are no days: write all as 2026-07-31"
+
+
+def listed_nulls(texts: Sequence[str], gone: Sequence[str]) -> str:
+    """The list that `nulls` of a column is to have, which stands in place of any other list.
+
+    `gone` are texts that are taken as missing already.
+    """
+    every = list(dict.fromkeys((*texts, *gone)))
+    return f"[{', '.join(json.dumps(one, ensure_ascii=False) for one in every)}]"
+
+
 _FILLERS = frozenset(FILLERS)
 
 
@@ -63,8 +92,7 @@ def to_declare(name: str, form: Spelling, fillers: list[str] | None) -> list[str
     if not found and not fillers:
         found.append(f'types = {{ {key} = "number" }}')
     if fillers:
-        listed = ", ".join(json.dumps(one, ensure_ascii=False) for one in fillers)
-        found.append(f"nulls = {{ {key} = [{listed}] }}")
+        found.append(f"nulls = {{ {key} = {listed_nulls(fillers, ())} }}")
     return found
 
 

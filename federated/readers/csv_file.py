@@ -21,7 +21,7 @@ import pyarrow.csv as pcsv
 
 from federated.readers.base import CsvFormat, Reader
 from federated.readers.encodings import byte_order_mark, other_encoding, utf_8_after_all
-from federated.readers.header import header_below
+from federated.readers.header import header_below, looks_like_names
 from federated.readers.scan import Scan, Scanner
 from federated.readers.sniff import open_text, unreadable
 from federated.readers.unchanged import Stamp, stamp_of, unchanged
@@ -33,6 +33,9 @@ _BLOCK = 1 << 22
 _DELIMITERS = (";", "\t", "|", ",")
 _LONGEST = 1 << 30
 _LONGEST_HEADER = 1 << 26
+_TITLES = 30
+"""Lines that exports put above a header are fewer."""
+_FIRST_LINES = 1 << 16
 _NOTES = 3
 """Lines of one field at most that are taken for notes."""
 _BACKSLASHES = 'quotes are written \\" here: set escape = "\\\\" in tables.toml'
@@ -230,13 +233,31 @@ class CsvReader(Reader):
         ended = line.rstrip("\r\n").endswith(form.delimiter)
         if ended and found.ragged == found.records - 1 and found.ragged_fields == found.width + 1:
             return f"each line ends in {form.delimiter!r} and the header does not: add one there"
+        if mark := self._fitting_mark():
+            return f"its lines are divided by {mark!r}: set delimiter = {mark!r} in tables.toml"
         if wider and 2 * found.ragged > found.records:
-            return f"is line {found.ragged_line} the header? delete the lines above it"
+            if found.ragged_line <= _TITLES and looks_like_names(line, form.delimiter):
+                return f"is line {found.ragged_line} the header? delete the lines above it"
+            return (
+                f"the {found.ragged_line - 2:,} lines above it fit the header: if those from it on "
+                "are of another export, bind them as a file of their own; otherwise check "
+                f"delimiter = {form.delimiter!r} and the quotes around it"
+            )
         if line and not line.strip():
             return "it has nothing but blanks: delete it"
         if found.ragged_fields == 1 < found.width and found.ragged <= _NOTES:
             return "is it a note below the table, such as a count of rows or a total? delete it"
         return f"check delimiter = {form.delimiter!r} and the quotes around it"
+
+    def _fitting_mark(self) -> str:
+        """Another mark that divides all the first lines alike, which this one does not."""
+        first = next(iter(self._blocks()), b"")[:_FIRST_LINES].decode("utf-8", "replace")
+        lines = [line for line in first.splitlines()[:-1] if line.strip()]
+        lines = lines[len(lines) // 2 :]  # titles and the header are above
+        counts = {mark: {line.count(mark) for line in lines} for mark in _DELIMITERS}
+        if len(counts.pop(self._form.delimiter, ())) == 1:
+            return ""
+        return next((m for m, often in counts.items() if len(often) == 1 and 0 not in often), "")
 
     def _first_lines(self, number: int) -> tuple[str, str]:
         """The first line and another near it, "" where that is not in the first block."""

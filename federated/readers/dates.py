@@ -29,6 +29,7 @@ _PARTS = {
     "dd": r"(?P<d>\d{1,2})",
 }
 _ORDERS = ("dd mm yyyy", "mm dd yyyy", "dd mm yy", "mm dd yy", "yy mm dd")
+_FOUR = ("yyyy/mm/dd", "yyyy.mm.dd", "yyyymmdd", "yyyy年mm月dd日")
 _NAMED = ("dd mon yyyy", "dd mon yy")
 _LATEST = 30
 """Years of two digits up to this one are of this century."""
@@ -96,7 +97,7 @@ def patterns_of(text: pa.Array | pa.ChunkedArray) -> tuple[str, ...]:
     spelled = pc.any(pc.not_equal(pc.struct_field(mark, ["n"]), "")).as_py() if len(mark) else False
     orders = _NAMED if spelled else _ORDERS
     named = [order.replace(" ", one) for one in marks[:1] for order in orders]
-    return tuple(pattern for pattern in (*named, EXCEL) if _all_days(known, pattern))[:2]
+    return tuple(pattern for pattern in (*named, *_FOUR, EXCEL) if _all_days(known, pattern))[:2]
 
 
 def days_in(text: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,7 +10,8 @@ WORDS = (
 )
 """Words for nothing that programs write."""
 FILLERS = (
-    *WORDS, "Null", "none", "nil", "(null)", "na", "n.a.", "N.A.", "k.A.", "ND", "n/d", "-", "--",
+    *WORDS, "NAN", "Nan",
+    "Null", "none", "nil", "(null)", "na", "n.a.", "N.A.", "k.A.", "ND", "n/d", "-", "--",
     "---", "—", "－", "/", "\\", "?", ".", "..", "…", "*", "#", "x", "#VALUE!", "#REF!", "#DIV/0!",
     "#NAME?", "unknown", "Unknown", "UNKNOWN", "missing", "not available", "none given",
     "0000-00-00", "无", "暂无", "未知", "不详", "空", "未提供",

@@ -16,7 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["FORMS", "NUMBER_TYPES", "Spelling", "fitting", "plain_numbers", "spelled"]
+__all__ = [
+    "CURRENCIES",
+    "FORMS",
+    "NUMBER_TYPES",
+    "Spelling",
+    "currencies",
+    "fitting",
+    "plain_numbers",
+    "spelled",
+]
 
 NUMBER_TYPES = ("number", "percent", "money")
 """Types of `tables.toml` that make text numbers."""
@@ -34,6 +43,17 @@ _SIGNS = (
     "VND", "IDR", "MYR", "PHP", "AED", "SAR", "ILS", "NZD", "zł", "Kč", "kr", "Fr\\.", "Rs\\.?",
 )  # fmt: skip
 _SIGN = rf"(?:{'|'.join(_SIGNS)})"
+_SAME = (
+    ("$", "＄", "US$", "USD"), ("$", "HK$", "HKD"), ("$", "A$", "AUD"), ("$", "C$", "CAD"),
+    ("$", "NT$", "TWD", "元", "圆"), ("$", "SGD"), ("$", "NZD"), ("$", "MXN"), ("R$", "BRL"),
+    ("¥", "￥", "元", "圆", "CNY", "RMB"), ("¥", "￥", "JPY", "円", "圆"), ("€", "EUR"),
+    ("£", "GBP"), ("₩", "원", "KRW"), ("₹", "Rs", "Rs.", "INR"), ("₽", "RUB"), ("₺", "TRY"),
+    ("฿", "THB"), ("₫", "VND"), ("₱", "PHP"), ("₪", "ILS"), ("zł", "PLN"), ("Kč", "CZK"),
+    ("kr", "SEK"), ("kr", "NOK"), ("kr", "DKK"), ("Fr.", "CHF"),
+)  # fmt: skip
+"""Signs that may stand for one currency; a sign may stand for several."""
+CURRENCIES = "convert the amounts to one currency, or give each currency a column of its own"
+"""What to do where a column has several."""
 _WIDE = {chr(0xFEE0 + ord(mark)): mark for mark in "0123456789+-.,%()"} | {"\u2212": "-"}
 """Characters that input methods and typesetters write for those of numbers."""
 _DASHES = "\u2010\u2011\u2012\u2013\ufe63"
@@ -147,6 +167,16 @@ def _without_currency(text: pa.ChunkedArray) -> pa.ChunkedArray:
     found = pc.replace_substring_regex(found, r"^([^-].*)-$", r"-\1")
     found = pc.replace_substring_regex(found, rf"^([+-]?)\s*{_SIGN}\s*([+-]?)", r"\1\2")
     return pc.replace_substring_regex(found, rf"\s*{_SIGN}$", "")
+
+
+def currencies(text: pa.ChunkedArray | pa.Array) -> list[str]:
+    """The signs of amounts that cannot be of one currency (€ and $); empty where they can be."""
+    found = set[str]()
+    for pattern in (rf"^\(?[+-]?\s*(?P<s>{_SIGN})\s*[+-]?[\d.]", rf"\d.?\s*(?P<s>{_SIGN})\)?-?$"):
+        signs = pc.extract_regex(pc.utf8_trim_whitespace(text), pattern)
+        found |= set(pc.unique(pc.struct_field(signs, ["s"]).drop_null()).to_pylist())
+    one = len(found) < 2 or any(found <= set(same) for same in _SAME)
+    return [] if one else sorted(found)
 
 
 def fitting(text: pa.Array) -> list[tuple[Spelling, int]]:

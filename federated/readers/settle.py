@@ -29,11 +29,18 @@ from federated.readers.advice import how_to_read, quoted_name
 from federated.readers.canonical import hex_text, is_bytes, is_text
 from federated.readers.dates import undated, written_dates
 from federated.readers.fillers import WORDS
-from federated.readers.numbers import NUMBER_TYPES, Spelling, plain_numbers, spelled
+from federated.readers.numbers import (
+    CURRENCIES,
+    NUMBER_TYPES,
+    Spelling,
+    currencies,
+    plain_numbers,
+    spelled,
+)
 from psi.identifiers.columns import as_text
 from psi.protocol.errors import InputError
 
-__all__ = ["TYPES", "Declared", "noted", "notes_of", "settle", "unwritten"]
+__all__ = ["TYPES", "Declared", "gone_of", "noted", "notes_of", "settle", "unwritten"]
 
 TYPES = ("string", *NUMBER_TYPES, "uuid", "hex")
 """Column types that a tables file may force."""
@@ -106,11 +113,16 @@ def noted(field: pa.Field, notes: Mapping[str, Any]) -> pa.Field:
 def notes_of(field: pa.Field) -> dict[str, Any]:
     """What was noted of a column: `declared` (its type), `words` (how many were taken as missing).
 
-    And `taken`, by `federated.tables.inferred`.
+    And `gone` (words, or texts of `nulls`, that were), and `taken`, by `federated.tables.inferred`.
     """
     held = (field.metadata or {}).get(_NOTE)
     found: dict[str, Any] = json.loads(held) if held else {}
     return found
+
+
+def gone_of(field: pa.Field) -> list[str]:
+    """The texts of a column that were taken as missing: its `nulls`, or words that it has."""
+    return [str(text) for text in notes_of(field).get("gone", [])]
 
 
 def _settled(
@@ -128,9 +140,12 @@ def _settled(
         found = _without(values, WORDS if nulls is None and key else nulls or ())
         if nulls is None and key and found.null_count > values.null_count:
             notes["words"] = found.null_count - values.null_count
+            notes["gone"] = _words_in(values)
         values = found
     elif nulls:
         values = _without_numbers(values, nulls)
+    if nulls:
+        notes["gone"] = list(nulls)
     if kind:
         notes["declared"] = kind
     if name in declared.dates and is_text(values.type):
@@ -143,6 +158,7 @@ def _settled(
     elif kind == "string" or (key and _digits(values.type)):
         values = _text(values, name, where)
     elif kind and is_text(values.type):
+        notes |= {"gone": gone} if nulls is None and (gone := _words_in(values)) else {}
         values = _forced(values, name, declared, nulls, where)
     elif kind and not _number(values.type):
         raise InputError(f"{_place(where, name)}: found {values.type}, declared {kind!r}")
@@ -182,6 +198,13 @@ def _without(values: pa.ChunkedArray, texts: Collection[str]) -> pa.ChunkedArray
     if not pc.any(gone).as_py():
         gone = pc.is_in(pc.utf8_trim_whitespace(values), value_set=known)
     return pc.if_else(gone, pa.scalar(None, values.type), values)
+
+
+def _words_in(values: pa.ChunkedArray) -> list[str]:
+    """Which of the usual words for nothing a column has."""
+    held = pc.utf8_trim_whitespace(values)
+    known = pa.array(sorted(WORDS), pa.large_string())
+    return sorted(pc.unique(held.filter(pc.is_in(held, value_set=known))).to_pylist())
 
 
 def _without_numbers(values: pa.ChunkedArray, texts: Collection[str]) -> pa.ChunkedArray:
@@ -255,6 +278,11 @@ def _forced(
 ) -> pa.ChunkedArray:
     form = declared.spelling(name)
     text = values if nulls is not None else _without(values, WORDS)
+    if form.kind == "money" and len(signs := currencies(text)) > 1:
+        raise InputError(
+            f"{_place(where, name)}: amounts in several currencies ({', '.join(signs)})",
+            hint=CURRENCIES,
+        )
     numbers, wrong = spelled(text, form)
     count = int(wrong.sum())
     if count:
@@ -312,5 +340,6 @@ def _numbers(
         return values
     if text.null_count > values.null_count:
         notes["words"] = text.null_count - values.null_count
+        notes["gone"] = _words_in(values)
     notes.pop("textual", None)
     return numbers

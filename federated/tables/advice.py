@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.readers.advice import quoted_name
+from federated.readers.advice import listed_nulls, quoted_name
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
 
 __all__ = ["looks_like", "of_column", "of_report", "problems"]
@@ -124,11 +122,11 @@ def _of_values(report: ColumnReport) -> list[str]:
             f"as missing; nulls = {{ {quoted_name(name)} = [] }} in tables.toml keeps them"
         )
     if report.fillers:
-        marks = ", ".join(json.dumps(mark, ensure_ascii=False) for mark, _ in report.fillers)
+        marks = listed_nulls([mark for mark, _ in report.fillers], report.gone)
         count = sum(count for _, count in report.fillers)
         found.append(
             f"{name}: {count:,} rows hold what people write for nothing, and match each other: set "
-            f"nulls = {{ {quoted_name(name)} = [{marks}] }} in tables.toml if they mean missing"
+            f"nulls = {{ {quoted_name(name)} = {marks} }} in tables.toml if they mean missing"
         )
     if report.most:
         found.append(

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.readers.advice import quoted_name
+from federated.readers.advice import how_dated, listed_nulls, quoted_name
 from federated.readers.fillers import FILLERS
-from federated.readers.settle import notes_of
+from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like
 from federated.tables.column_roles import check_role, kind_of
 from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
@@ -32,6 +32,11 @@ _HELD = 0.8
 _MANY_ROWS = 1000
 _TOLD = 20
 """The smallest group that is told, where a job does not say otherwise."""
+_APART = 10.0
+"""So many times as far from a few different values as these are from each other: no count."""
+_GROUPS = frozenset({"segment", "category", "list column"})
+"""Roles whose texts are groups as they are written."""
+_AMOUNTS = frozenset({"feature", "measure", "label", "fact"})
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _UNSEEN = "[\\s\u00a0\u00ad\u200b-\u200f\u2060\ufeff]+"
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
@@ -88,6 +93,7 @@ def in_lines(found: Iterable[ColumnTaken]) -> list[str]:
 
 def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
     values = table.column(name)
+    gone = gone_of(table.schema.field(name))
     kind, notes = kind_of(values.type), notes_of(table.schema.field(name))
     missing, distinct, wrong, problem = values.null_count, _distinct(values, kind), [], False
     trained = "feature" in roles
@@ -103,11 +109,12 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         elif trained or not roles:  # a fact is carried as it is written, a key is read as its kind
             wrong.append(f"{found.why}: {found.hint}")
             problem = trained
-        wrong += _of_text(values, name, distinct, trained and found.kind == CATEGORY)
-        if trained and found.kind == NUMBER:
-            wrong += _of_numbers(table, name)
-    elif kind == "number" and {"feature", "measure"} & set(roles):
-        wrong += _of_numbers(table, name)
+        wrong += _of_text(values, name, distinct, trained and found.kind == CATEGORY, gone)
+        if _GROUPS & set(roles) or (not roles and distinct <= MANY) or found.kind == CATEGORY:
+            wrong += _of_spellings(values, distinct)
+    numeric = taken == "numbers in text" or kind == "number"
+    if numeric and missing < len(values) and _AMOUNTS & set(roles):
+        wrong += _of_numbers(table, name, bool({"feature", "measure"} & set(roles)), gone)
     if trained and distinct == 1 and missing < len(values):
         wrong.append("the same value in all rows that have one: it tells a model nothing")
     most = _most(values, kind) if "segment" in roles and len(values) >= _TOLD else 0
@@ -119,7 +126,7 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
     if count := notes.get("undated"):
         wrong.append(
             f"{count:,} values are no days as dates in tables.toml says, the first in row "
-            f"{notes['undated_row']:,}"
+            f"{notes['undated_row']:,}: {how_dated(values, name, declared=True)}"
         )
     if notes.get("thousands"):
         key = quoted_name(name)
@@ -183,17 +190,21 @@ def _words(type_: pa.DataType, kind: str, distinct: int) -> str:
     return names.get(kind, f"text, {distinct:,} different" if kind == "text" else str(type_))
 
 
-def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) -> list[str]:
-    """What looks wrong about text."""
+def _of_text(
+    values: pa.ChunkedArray, name: str, distinct: int, category: bool, gone: Sequence[str]
+) -> list[str]:
+    """What looks wrong about text; `gone` are words that are taken as missing already."""
     found, trimmed = list[str](), pc.utf8_trim_whitespace(values)
     marks = pc.value_counts(trimmed.filter(pc.fill_null(among(trimmed, _STAND_INS), False)))
     if len(marks):
-        shown = ", ".join(f'"{text}"' for text in sorted(marks.field("values").to_pylist()))
+        held = sorted(marks.field("values").to_pylist())
+        shown = ", ".join(f'"{text}"' for text in held)
+        listed = listed_nulls(held, gone)
         count = int(pc.sum(marks.field("counts")).as_py())
         key = quoted_name(name)
         found.append(
             f"{count:,} rows hold {shown}, values here: if they mean missing, set nulls = {{ {key} "
-            f"= [{shown}] }} in tables.toml"
+            f"= {listed} }} in tables.toml"
         )
     blanks = int(pc.sum(pc.not_equal(trimmed, values)).as_py() or 0)
     if blanks:
@@ -208,11 +219,6 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     quoted = int(pc.sum(pc.match_substring_regex(values, _QUOTED)).as_py() or 0)
     if quoted:
         found.append(f"{quoted:,} rows have quotes behind a blank, which are part of the text")
-    if category and (alike := distinct - _spelled_apart(values)):
-        found.append(
-            f"{alike:,} of {distinct:,} categories differ from another by case, width, blanks or "
-            "invisible marks alone: each is a category of its own; bring them to one spelling"
-        )
     if category and distinct > FEW and mostly_dates(values):
         found.append(
             f"{distinct:,} different dates, each taken for a category: turn them into an age or a "
@@ -226,6 +232,16 @@ def _of_text(values: pa.ChunkedArray, name: str, distinct: int, category: bool) 
     return found
 
 
+def _of_spellings(values: pa.ChunkedArray, distinct: int) -> list[str]:
+    """Where texts that a person takes for one are several groups."""
+    if not (alike := distinct - _spelled_apart(values)):
+        return []
+    return [
+        f"{alike:,} of {distinct:,} categories differ from another by case, width, blanks or "
+        "invisible marks alone: each is a category of its own; bring them to one spelling"
+    ]
+
+
 def _spelled_apart(values: pa.ChunkedArray) -> int:
     """How many different texts are left without case, width, blanks and invisible marks."""
     text = pc.utf8_normalize(pc.unique(values).drop_null(), "NFKC")
@@ -234,7 +250,8 @@ def _spelled_apart(values: pa.ChunkedArray) -> int:
     )
 
 
-def _of_numbers(table: pa.Table, name: str) -> list[str]:
+def _of_numbers(table: pa.Table, name: str, far: bool, gone: Sequence[str]) -> list[str]:
+    """Numbers that stand for nothing and, where `far`, values that would decide a fit."""
     try:
         values = numeric_matrix(table, [name])[:, 0]
     except InputError:
@@ -247,22 +264,23 @@ def _of_numbers(table: pa.Table, name: str) -> list[str]:
         rows = values == code
         found.append(
             f"{int(rows.sum()):,} rows hold {code:.0f}, apart from all others: if that stands for "
-            f'a missing value, set nulls = {{ {quoted_name(name)} = ["{code:.0f}"] }} in '
-            "tables.toml; a model takes it for a number"
+            f"a missing value, set nulls = {{ {quoted_name(name)} = "
+            f"{listed_nulls([f'{code:.0f}'], gone)} }} in tables.toml; it is taken for a number"
         )
         values = values[~rows]
-    return found + _of_far_values(values)
+    return found + _of_far_values(values) if far else found
 
 
 def _codes(values: np.ndarray) -> list[float]:
     """Numbers that people write where there is none, such as -999 or -1, several times and apart.
 
     Nines lie farther from the others than these do from each other; negative ones are the only
-    such values.
+    such values. Among a few different values, such as counts, only 999 and the like are told.
     """
     found = []
     kinds, counts = np.unique(values, return_counts=True)
-    if len(kinds) <= FEW:
+    few = len(kinds) <= FEW
+    if len(kinds) <= 2:
         return []
     for place in (0, -1):
         code, others = float(kinds[place]), np.delete(kinds, place)
@@ -270,6 +288,7 @@ def _codes(values: np.ndarray) -> list[float]:
         gap = float(np.abs(others - code).min())
         alone = code < 0 <= others.min()
         apart = alone if code == -1 else nines and (alone or gap > float(np.ptp(others)))
+        apart = apart and (not few or (abs(code) >= 999 and gap > _APART * float(np.ptp(others))))
         if apart and counts[place] > 1:
             found.append(code)
     return found

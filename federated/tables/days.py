@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.readers.advice import quoted_name
+from federated.readers.advice import how_dated
 from federated.readers.canonical import canonical_column
 from federated.readers.dates import days_in
+from federated.readers.settle import notes_of
 from federated.tables.column_roles import check_role
 from psi.protocol.errors import InputError
 
@@ -28,10 +29,9 @@ def days_of(table: pa.Table, column: str, where: str) -> np.ndarray:
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
     day = days_in(text)
     if wrong := day.null_count - text.null_count:
-        name = quoted_name(column)
+        declared = notes_of(table.schema.field(column)).get("declared") == "date"
         raise InputError(
             f"{where}: {wrong:,} of {table.num_rows:,} values of {column!r} are no days",
-            hint="days are written 2026-07-31; in another form say so in tables.toml: "
-            f'dates = {{ {name} = "dd.mm.yyyy" }}',
+            hint=how_dated(text, column, declared=declared),
         )
     return np.asarray(day.to_numpy(zero_copy_only=False).astype("datetime64[D]"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _TRUE = ("yes", "y", "true", "t", "1", "是")
 _FALSE = ("no", "n", "false", "f", "0", "否")
+_SPELLINGS = 20
 _NOTHING = frozenset(("", *WORDS))
 _LOGICAL = frozenset(("true", "false"))
 
@@ -125,7 +128,9 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
             "both outcomes are needed, of rows whose label is known: a blank is one that nobody "
             "knows yet; where nothing happened write 0"
         )
-        if len(classes) > 2:
+        if _spelled_in_two(classes):
+            hint = "write each class in one spelling: yes as yes in every row, no as no"
+        elif len(classes) > 2:
             hint = (
                 f"one that means missing: nulls = {{ {quoted_name(column)} = [...] }} in "
                 "tables.toml; otherwise a column of two classes and a [[train]] for each question"
@@ -148,6 +153,15 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
         )
     found = pc.equal(text, wanted).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(found, dtype=np.float64)
+
+
+def _spelled_in_two(classes: list[str]) -> bool:
+    """Whether more than two classes are two that are written in several ways (y, yes, n, no)."""
+    if not 2 < len(classes) <= _SPELLINGS:
+        return False
+    bare = {re.sub(r"[\s\u200b-\u200f\u2060\ufeff]", "", normalize("NFKC", c)) for c in classes}
+    sides = ("yes" if c in _TRUE else "no" if c in (*_FALSE, "-1") else c for c in bare)
+    return len(set(sides)) == 2
 
 
 def known_labels(

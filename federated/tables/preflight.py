@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
-from federated.readers.settle import notes_of
+from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like, of_column, of_report, problems
 from federated.tables.key_columns import cleaned_key
 from federated.tables.preflight_report import ColumnReport, LevelReport, PreflightReport
@@ -78,9 +78,9 @@ def preflight(
     for name in names:
         told = partial(progress, name) if progress else None
         cleaned[name] = cleaned_key(table, name, kinds.get(name, "text"), told)
-    words = {name: int(notes_of(table.schema.field(name)).get("words", 0)) for name in names}
     columns = tuple(
-        _column(name, table.column(name), cleaned[name], kinds, words[name]) for name in names
+        _column(table.schema.field(name), table.column(name), cleaned[name], kinds)
+        for name in names
     )
     levels = []
     waiting = np.ones(table.num_rows, dtype=np.bool_)
@@ -150,12 +150,9 @@ def _fillers(text: pa.Array, kind: str) -> tuple[tuple[str, int], ...]:
 
 
 def _column(
-    name: str,
-    values: pa.ChunkedArray,
-    cleaned: Cleaned,
-    kinds: Mapping[str, str],
-    words: int,
+    field: pa.Field, values: pa.ChunkedArray, cleaned: Cleaned, kinds: Mapping[str, str]
 ) -> ColumnReport:
+    name = field.name
     text, _ = as_text(values)
     wide = text.filter(pc.fill_null(pc.invert(pc.string_is_ascii(text)), False))
     reasons = dict(cleaned.reasons)
@@ -188,7 +185,8 @@ def _column(
         scientific=_count(text, _SCIENTIFIC),
         suggested_kind=guessed,
         suggestions=(),
-        words=words,
+        words=int(notes_of(field).get("words", 0)),
+        gone=tuple(gone_of(field)),
         fractions=0 if cleaned.kind in _WHOLE else _count(text, r"^\s*\d+\.0+\s*$"),
         mistyped=_mistyped(text, cleaned),
         times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,

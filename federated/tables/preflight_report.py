@@ -17,12 +17,12 @@ class ColumnReport:
 
     `words`: taken as missing for a word such as NULL; `fractions`: whole numbers that end in .0;
     `mistyped`: valid with 0 for O or 1 for I; `times`: with a time of day; `fillers`: what stands
-    for nothing on a public list, with its count; `wrapped`: written for a spreadsheet (="0123",
-    '0123); `control`: with NUL and the like; `uneven`: the fewest and most digits of numbers that
-    have no leading zero among them, where these differ; `most`: rows of one value that stands in
-    far more of them than others do; `dates`: the patterns that read days that
-    are written in another way; `hashed`: as long as a hash in hexadecimal; `said`: what else its
-    texts look like, in sentences.
+    for nothing on a public list, with its count; `gone`: texts taken as missing; `wrapped`: written
+    for a spreadsheet (="0123", '0123); `control`: with NUL and the like; `uneven`: the fewest and
+    most digits of numbers that have no leading zero among them, where these differ; `most`: rows of
+    one value that stands in far more of them than others do; `dates`: the patterns that read days
+    that are written in another way; `hashed`: as long as a hash in hexadecimal; `said`: what else
+    its texts look like, in sentences.
     """
 
     column: str
@@ -39,6 +39,7 @@ class ColumnReport:
     suggested_kind: str
     suggestions: tuple[str, ...]
     words: int = 0
+    gone: tuple[str, ...] = ()
     fractions: int = 0
     mistyped: int = 0
     times: int = 0
