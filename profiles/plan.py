@@ -257,6 +257,8 @@ def _with_facts(job: Job, source: Source | None, elsewhere: tuple[str, ...], row
         if source is not None and terms.name not in elsewhere:
             contract = contract.with_party(facts_of(terms, source, b"", contract))
             ONE_PROCESS.check_columns(contract, terms, source)
+            if not elsewhere:  # elsewhere a node's own policy says what it allows
+                ONE_PROCESS.check_noise(contract, terms)
     counted = rows or max(party.rows for party in contract.parties) or ROWS
     for terms in (contract.party(name) for name in elsewhere):
         widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)

@@ -185,7 +185,7 @@ class Policy:
         self._check_basis(contract, me, source)
         self._check_align(contract)
         self._check_steps(contract, me)
-        self._check_noise(contract, me)
+        self.check_noise(contract, me)
         self._check_budgets(contract, me)
         self.check_columns(contract, me, source)
 
@@ -358,7 +358,8 @@ class Policy:
             label = [release for name, release in given(contract) if name == partner]
             check_counts(me.table, self.releases, label, contract.purpose)
 
-    def _check_noise(self, contract: Contract, me: PartyTerms) -> None:
+    def check_noise(self, contract: Contract, me: PartyTerms) -> None:
+        """Raise `Declined` where a step asks for less noise than this policy wants."""
         most = self.limits.largest_epsilon
         for epsilon, exact in (each for kind in KINDS for each in kind.unnoised(contract, me.name)):
             if not epsilon and not getattr(self.limits, exact.limit):
@@ -367,7 +368,8 @@ class Policy:
                 )
             if epsilon > most:
                 raise Declined(
-                    f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy"
+                    f"epsilon {epsilon / 1000:g} asked, at most {most / 1000:g} allowed by policy",
+                    hint=f"epsilon of {exact.asked}; policy: [limits] largest_epsilon",
                 )
 
     def check_columns(self, contract: Contract, me: PartyTerms, source: Source) -> None:

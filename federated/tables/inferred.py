@@ -48,6 +48,8 @@ _DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]
 _NAMED = rf"^(?:\d{{1,2}}[ ./-])?{MONTH}[ ./,-]+(?:\d{{1,2}}, *)?\d{{2,4}}(?:\D.*)?$"  # 1 Mar 2026
 
 
+_DURATION = r"^-?(?:\d+ (?:years?|mons?|months?|days?)(?: |$))*(?:-?\d+:\d{2}:\d{2}(?:\.\d+)?)?$"
+"""As databases write an interval: 1 year 3 days 04:05:06."""
 _BEFORE_UNIT = r"^[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
 _UNITS = 3
 """Different words behind numbers, none among them, that are units rather than codes."""
@@ -115,6 +117,9 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
         if fitting(known):
             hint = how_to_read(text, name)
             return Taken("", f"{many:,} different texts that spell numbers", hint, many)
+    if many > FEW and _count(known, _DURATION) == len(known):
+        hint = f"turn it into a number; to take it as categories, types = {{ {quoted_name(name)} = "
+        return Taken("", f"{many:,} different durations", f'{hint}"string" }} in tables.toml', many)
     if many > MANY and (units := _with_units(known)):
         hint = (
             f"delete what stands behind the numbers, {units}; multiply where it is a factor (%, 万)"

@@ -191,6 +191,8 @@ def _column(
         mistyped=_mistyped(text, cleaned),
         times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
         fillers=_fillers(text, cleaned.kind),
+        zeros=_count(text, r"^\s*0\d+\s*$") if plain else 0,
+        digits=_count(text, r"^\s*[1-9]\d*\s*$") if plain else 0,
         wrapped=_count(text, _WRAPPED),
         control=_count(text, _CONTROL),
         uneven=_uneven(text, cleaned.kind),

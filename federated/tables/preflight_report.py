@@ -21,8 +21,9 @@ class ColumnReport:
     for a spreadsheet (="0123", '0123); `control`: with NUL and the like; `uneven`: the fewest and
     most digits of numbers that have no leading zero among them, where these differ; `most`: rows of
     one value that stands in far more of them than others do; `dates`: the patterns that read days
-    that are written in another way; `hashed`: as long as a hash in hexadecimal; `said`: what else
-    its texts look like, in sentences.
+    that are written in another way; `zeros`, `digits`: rows of text that are numbers with and
+    without a leading zero; `hashed`: as long as a hash in hexadecimal; `said`: what else its texts
+    look like, in sentences.
     """
 
     column: str
@@ -45,6 +46,8 @@ class ColumnReport:
     times: int = 0
     fillers: tuple[tuple[str, int], ...] = ()
     wrapped: int = 0
+    zeros: int = 0
+    digits: int = 0
     control: int = 0
     uneven: tuple[int, int] = (0, 0)
     most: int = 0

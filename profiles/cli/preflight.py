@@ -34,7 +34,9 @@ def preflight(
     from federated.tables.basis import left_out_words
     from federated.tables.bindings import TablesFile
     from federated.tables.column_report import columns_taken, in_lines
+    from federated.tables.key_sides import side_by_side
     from federated.tables.preflight import preflight as check
+    from federated.tables.preflight_report import PreflightReport
     from federated.tables.source import FileSource
     from federated.text import plain
     from profiles.cli.screen import column_bars
@@ -63,6 +65,7 @@ def preflight(
             hint="a horizontal job matches no rows: fedprofile plan --tables looks at its columns",
         )
     reports = []
+    seen: dict[str, PreflightReport] = {}
     for found in bound:
         names = list(dict.fromkeys(column for level in found.keys for column in level))
         roles = roles_of(spec, found.name)
@@ -84,6 +87,10 @@ def preflight(
         if not any(one.problem for one in taken):
             ways = in_the_way(spec, found, source, frozen_beside(job, tables))
             report = replace(report, problems=(*report.problems, *ways))
+        for name, earlier in seen.items():
+            told_of = side_by_side(earlier, report, (name, found.name))
+            report = replace(report, suggestions=(*report.suggestions, *told_of))
+        seen[found.name] = report
         if found.name == spec.receiver:
             said = (f"{a}: {words}" for a, words in unnamed_branches(spec, source).items())
             report = replace(report, suggestions=(*report.suggestions, *said))

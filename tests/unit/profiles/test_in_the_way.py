@@ -131,3 +131,27 @@ def test_what_its_owner_does_not_allow_is_said_by_preflight_and_plan(
     done = CliRunner().invoke(app, words)
     assert message in str(done.exception)
     assert done.exit_code == bool(message)
+
+
+@pytest.mark.parametrize("asked", ["epsilon = 20", "epsilon = 1", 'noise = "none"'])
+def test_plan_of_all_tables_refuses_the_noise_that_run_refuses(tmp_path: Path, asked: str) -> None:
+    """`run` alone said so, after the tables were prepared."""
+    said(tmp_path, "bank")
+    job, tables = tmp_path / "job.toml", tmp_path / "tables.toml"
+    section = f"""
+[[binning]]
+label = "bank.left"
+bins = 2
+{asked}
+"""
+    job.write_text(JOB + section)
+    done = CliRunner().invoke(app, ["plan", str(job), "--tables", str(tables)])
+    if asked == "epsilon = 1":
+        assert done.exit_code == 0, done.output
+        return
+    told = f"{done.output} {done.exception}"
+    assert done.exit_code != 0
+    assert "allowed by policy" in told
+    one_bound = tables.read_text().split("[bureau.t]")[0]  # the other's policy is its own
+    tables.write_text(one_bound)
+    assert CliRunner().invoke(app, ["plan", str(job), "--tables", str(tables)]).exit_code == 0

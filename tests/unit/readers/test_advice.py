@@ -164,7 +164,7 @@ def test_advice_on_keys(tmp_path: Path) -> None:
     told = " ".join(report.suggestions)
     assert "2 rows are whole numbers with .0" in told
     assert "1 rows hold a word for nothing" in told
-    assert 'nulls = { k = ["-", "?"] }' in told
+    assert 'nulls = { k = ["-", "?", "NULL"] }' in told
     assert preflight(table, keys, {"k": "number"}).columns[0].usable == 2
     as_identity = " ".join(preflight(table, keys, {"k": "identity_number"}).suggestions)
     assert "they match 100001 only if you export the column as whole numbers" in as_identity

@@ -152,3 +152,13 @@ def test_a_label_of_two_classes_in_several_spellings_says_so(classes: tuple[str,
     with pytest.raises(InputError) as caught:
         binary_label(pa.table({"z": ["yes", "no", "unknown"]}), "z")
     assert "one spelling" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("form", ["{} days", "{} days 04:05:06", "1 year {} mons", "{}:00:01"])
+def test_intervals_of_databases_are_no_categories(form: str) -> None:
+    """A duration of a Parquet file was refused, the INTERVAL of a database pooled."""
+    table = pa.table({"z": [form.format(10 + i % 30) for i in range(300)]})
+    assert "30 different durations: turn it into a number" in said(table, "feature")
+    assert not said(table, "fact")
+    few = pa.table({"z": [f"{i % 3} days" for i in range(300)]})  # categories
+    assert not said(few, "feature")

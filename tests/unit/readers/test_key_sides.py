@@ -1,0 +1,33 @@
+"""Keys of two parties side by side."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from federated.tables.key_sides import side_by_side
+from federated.tables.preflight import preflight
+from federated.tables.preflight_report import PreflightReport
+
+
+def looked_at(keys: list[str], kind: str = "text") -> PreflightReport:
+    return preflight(pa.table({"k": keys}), [["k"]], {"k": kind})
+
+
+ZEROS = [f"{i:08}" for i in range(301, 341)]
+BARE = [str(i) for i in range(301, 341)]
+
+
+def test_zeros_that_one_side_has_lost_are_told_whichever_side_it_is() -> None:
+    """00000301 and 301: the job ended at no match, and preflight had nothing to mend."""
+    for pair in ((ZEROS, BARE), (BARE, ZEROS)):
+        (told,) = side_by_side(looked_at(pair[0]), looked_at(pair[1]), ("bank", "tel"))
+        lost = "tel" if pair[1] is BARE else "bank"
+        assert f"k of {lost}: no number begins with 0, and 40 of k of" in told
+
+
+@pytest.mark.parametrize("other", [BARE, ["a1", "b2"]])
+def test_keys_that_are_alike_are_not_told(other: list[str]) -> None:
+    assert not side_by_side(looked_at(BARE), looked_at(other), ("bank", "tel"))
+    number = looked_at(ZEROS, "number"), looked_at(BARE, "number")
+    assert not side_by_side(*number, ("bank", "tel"))
