@@ -8,6 +8,7 @@ reads: peers are answered, and a lost way is noticed.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import threading
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable
 
 __all__ = ["Watch"]
+
+_log = logging.getLogger("fedprofile.direct")
 
 
 class _Bell:
@@ -43,7 +46,10 @@ class Watch:
         return f"<watch of {len(self._read)} connections>"
 
     def add(self, handle: int, read: Callable[[], None]) -> None:
-        """From now on `read` is called, by one thread at a time, when there is something there."""
+        """From now on `read` is called, by one thread at a time, when there is something there.
+
+        A connection whose `read` raises is read no more.
+        """
         self._read[handle] = read
         self._ready.register(handle, select.EPOLLIN)
         with self._reading:
@@ -76,16 +82,21 @@ class Watch:
         finally:
             self._waiter = 0
             self._spare.modify(self._ready, select.EPOLLIN)
+            if self._over:  # the last bell was for the spare thread too
+                self._ring()
             self._waiting.release()
 
     def ring(self) -> None:
         """Something has come another way: whoever waits looks again."""
         if self._waiter not in (0, threading.get_ident()):
-            os.eventfd_write(self._bell.handle, 1)
+            self._ring()
 
     def close(self) -> None:
         """The spare thread ends; who waits still hears the bell."""
         self._over = True
+        self._ring()
+
+    def _ring(self) -> None:
         os.eventfd_write(self._bell.handle, 1)
 
     def _work(self) -> None:
@@ -99,8 +110,13 @@ class Watch:
             if handle == self._bell.handle:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(handle)
+                self.ring()  # heard by the spare thread while another began to wait
                 continue
             with self._reading:
                 read = self._read.get(handle)
-                if read is not None:
-                    read()
+                try:
+                    if read is not None:
+                        read()
+                except Exception as error:  # the other connections are read all the same
+                    _log.error("a connection is read no more: %s", type(error).__name__)
+                    self.remove(handle)

@@ -34,6 +34,8 @@ _HEAD = struct.Struct("<Q")
 _READY = _HEAD.pack(0)
 _LARGEST = PART + (1 << 12)
 _MOST_WAITING = 128 << 20
+_MOST_ANSWERS = 1 << 16
+"""Bytes of answers of TLS itself that wait for a peer: who asks for more does not read them."""
 STUCK_AFTER = 30.0
 """Seconds after which a way that takes nothing is left."""
 _READ = 1 << 18
@@ -98,7 +100,7 @@ class Link:
         self._on_parcel, self._on_end = on_parcel, on_end
         self._tls, self._sending = threading.Lock(), threading.Condition()
         self._pending: deque[memoryview] = deque()
-        self._waiting, self._over = 0, False
+        self._waiting, self._answers, self._over = 0, 0, False
         self._came, self._handle = bytearray(), link.fileno()
         self._watch: Watch | None = None
         link.settimeout(None)
@@ -203,11 +205,17 @@ class Link:
         except PeerError as error:
             _log.warning("the direct way to %s ends: %s", self.peer, error.message)
             self._end()
+        except Exception as error:  # a mistake of ours: the job goes on over the hub
+            _log.error("the direct way to %s ends: %s", self.peer, type(error).__name__)
+            self._end()
 
     def _answer(self) -> None:
         """What TLS itself has to say."""
         with self._sending, self._tls:
             data = self._tunnel.outgoing()
+            self._answers = self._answers + len(data) if self._pending else 0
+            if self._answers > _MOST_ANSWERS:
+                raise PeerError("it asks on and on, and takes no answer")
             if data:
                 self._hand_over(data)
 

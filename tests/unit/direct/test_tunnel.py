@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -115,3 +118,43 @@ def test_a_peer_says_nothing_there_but_its_own_parts(lie: Parcel) -> None:
     a.put(lie)
     until(lambda: len(over) == 2, "the way goes on")
     assert not got
+
+
+def test_a_mistake_of_ours_ends_the_way_as_lost() -> None:
+    def mistaken(parcel: Parcel) -> None:
+        raise RuntimeError(parcel.step)
+
+    a, b, over = linked(mistaken)
+    assert a.put(part(b"x"))
+    until(lambda: len(over) == 2, "the way goes on")
+    assert not a.put(part(b"x"))
+    assert not b.put(part(b"x", "b", "a"))
+
+
+class _Asked:
+    """A tunnel whose other end asks for new keys with every byte."""
+
+    asks = True
+
+    def open(self, data: bytes) -> bytes:
+        del data
+        return b""
+
+    def outgoing(self) -> bytes:
+        return bytes(1 << 10)
+
+
+def test_who_asks_on_and_takes_no_answer_is_left() -> None:
+    """What TLS answers to new keys would fill the memory."""
+    (near, far), over, tunnel = socket.socketpair(), list[str](), _Asked()
+    link = Link(near, cast(Tunnel, tunnel), (JOB, "a", "b"), print, lambda link: over.append("a"))
+    link.start(Watch())
+    for _ in range(2000):
+        if over:
+            break
+        with contextlib.suppress(OSError):
+            far.send(b"x")
+        time.sleep(0.001)
+    assert over == ["a"]
+    assert link._waiting < 1 << 20
+    far.close()

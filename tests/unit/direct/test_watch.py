@@ -91,6 +91,54 @@ def test_what_comes_another_way_wakes_who_waits(closed: bool) -> None:
         assert watch.wait(lambda: bool(come), 20.0)
 
 
+def test_a_bell_that_the_spare_thread_hears_is_rung_again() -> None:
+    """It had seen that nobody waits, and looks only when somebody does."""
+    watch, come = Watch(), list[bool]()
+    waiting = threading.Thread(target=watch.wait, args=(lambda: bool(come), 5.0))
+    begun = time.monotonic()
+    waiting.start()
+    until(lambda: watch._waiter != 0)
+    come.append(True)
+    os.eventfd_write(watch._bell.handle, 1)
+    watch._look([(watch._bell.handle, 1)])  # what the spare thread does
+    waiting.join(20)
+    assert time.monotonic() - begun < 4
+    assert len(watch._ready.poll(0)) <= 1
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_spare_thread_ends_when_it_is_closed(ends: Ends, waits: bool) -> None:
+    watch = Watch()
+    Heard(watch, ends[0])
+    spare = watch._thread
+    assert spare is not None
+    waiting = threading.Thread(target=watch.wait, args=(lambda: False, 0.3))
+    if waits:
+        waiting.start()
+        until(lambda: watch._waiter != 0)
+    watch.close()
+    spare.join(5)
+    assert not spare.is_alive()
+
+
+def test_a_reader_that_fails_ends_no_other(ends: Ends, caplog: pytest.LogCaptureFixture) -> None:
+    watch, (near, far) = Watch(), socket.socketpair()
+
+    def fails() -> None:
+        raise RuntimeError("planted")
+
+    watch.add(near.fileno(), fails)
+    heard = Heard(watch, ends[0])
+    far.send(b"x")
+    until(lambda: "RuntimeError" in caplog.text)
+    assert "planted" not in caplog.text
+    ends[1].send(b"x")
+    until(heard.come)
+    watch.close()
+    near.close()
+    far.close()
+
+
 def test_two_that_wait_both_end() -> None:
     watch = Watch()
     other = threading.Thread(target=watch.wait, args=(lambda: False, 0.2))
