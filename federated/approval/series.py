@@ -236,7 +236,7 @@ def _jobs(rule: Rule, spent: Spent, inbox: Inbox, now: float) -> set[str]:
     mine = (e.request for e in inbox.all() if e.rule == name)
     jobs = {r.session.hex() for r in mine if r.received >= since}
     # one that cannot be read may be of this rule
-    return jobs | {*spent.sessions, *(file.name for file in inbox.unread())}
+    return jobs | {*spent.sessions, *(file.stem for file in inbox.unread())}
 
 
 def _sums(rule: Rule, spent: Spent, table: str) -> list[tuple[float, float, str]]:

@@ -63,7 +63,8 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
         line = f"{row['id']}  {row['state'] + step:<16} {since}  {row['proposer']:<16} {what}"
         line = line.rstrip()
         typer.echo(line + why)
-    unread = inbox.unread()
+    told_of = {row["session"] for row in rows}  # of a job that is listed its ledger says more
+    unread = [file for file in inbox.unread() if file.stem not in told_of]
     for file in unread:
         typer.echo(f"{file.name[:8]}  {'unreadable':<16} {_day(int(file.lstat().st_mtime))}")
         typer.echo(

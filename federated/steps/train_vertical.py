@@ -136,7 +136,8 @@ class TrainVertical(TrainColumns):
             work.outcome.coded[terms.task] = coded
         card = {"columns": matrix.shape[1], "told_rows": fit.told_rows}
         keep_feature_part(work, terms, table, card, encoder=encoder, linear=part)
-        told = {"rows": fit.told_rows, "score_bits": fit.score_bits, **_spoilt(fit)}
+        # the shared rows that all of it is about: of a model that tells no score too
+        told = {"rows": table.num_rows, "score_bits": fit.score_bits, **_spoilt(fit)}
         work.disclosed(f"train {terms.task}", **told)
 
 

@@ -21,6 +21,7 @@ from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from psi.protocol import JobError, PeerError
+from tests.e2e.ledgers import assert_agree
 
 ROWS, DAY = 1200, "2025-10-01"
 BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
@@ -59,6 +60,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     asked = job(CHURN | {"time": "bank.on", "validate_from": DAY})
     models = out.parent / "models"
     return out, run_job(Job.load(asked), tables(), out, models=models, baseline=True)
+
+
+def test_the_parties_ledgers_agree(done: tuple[Path, JobResult]) -> None:
+    assert_agree(done[0])
 
 
 def test_metrics_come_from_counts_by_fold_and_class(done: tuple[Path, JobResult]) -> None:

@@ -34,6 +34,7 @@ from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.score_job import job_text, receivers_part
 from psi.protocol import FedprofileError, JobError, MisuseError, Refused
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.trees_world import tables_of, trees_job
 
 BITS, SHARED = 6, 840
@@ -73,6 +74,10 @@ def again(trained: tuple[Path, JobResult]) -> tuple[Path, JobResult]:
     folder, _ = trained
     out = folder / "again"
     return out, run_job(Job.load(scoring(folder)), tables(), out, models=folder / "models")
+
+
+def test_the_parties_ledgers_agree(again: tuple[Path, JobResult]) -> None:
+    assert_agree(again[0])
 
 
 def test_the_same_rows_have_the_scores_of_the_training(

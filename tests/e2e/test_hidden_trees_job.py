@@ -28,6 +28,7 @@ from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.trees_outputs import coarse_scores
 from psi.protocol import JobError, PeerError, Refused
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
 
 ROWS, SHARED, BITS = 900, 840, 6
@@ -45,6 +46,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
         for module in (train_hidden, party):
             patch.setattr(module, "FEWEST_ROWS", 600)
         return out, run_job(Job.load(job()), tables_of(ROWS, SHARED), out, baseline=True)
+
+
+def test_the_parties_ledgers_agree(done: tuple[Path, JobResult]) -> None:
+    assert_agree(done[0])
 
 
 def test_the_joined_model_is_measured_on_rows_that_were_held_out(

@@ -21,6 +21,7 @@ from federated.steps.byte_limits import step_limit
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from psi.protocol import JobError, PeerError
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.test_counted_job import CHURN, ROWS, job, tables
 
 TOP = 150
@@ -56,6 +57,10 @@ def campaign_of(out: Path, product: str) -> list[str]:
     table = pq.read_table(out / "campaign.parquet")
     held = table.filter((pc.field("arm") == "control") & (pc.field("product") == product))
     return [str(name) for name in held["entity"].to_pylist()]
+
+
+def test_the_parties_ledgers_agree(done: tuple[Path, JobResult]) -> None:
+    assert_agree(done[0])
 
 
 def test_the_list_is_of_those_with_the_highest_joined_scores(done: tuple[Path, JobResult]) -> None:

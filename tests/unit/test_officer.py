@@ -367,6 +367,12 @@ def test_a_request_of_another_version_hides_no_other(tmp_path: Path) -> None:
     assert "03030303  unreadable " in done.output
     assert "03030303 is another version's, or damaged: nobody can decide on it" in done.output
     assert f"or remove {tmp_path / 'desk' / ('03' * 32)}.request" in done.output
+    ledger = tmp_path / "jobs" / ("03" * 32) / "ledger.jsonl"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text('{"body":{"heads":{},"unheard":[]},"kind":"finished","time":1}\n')
+    listed = CliRunner().invoke(app, ["jobs", "--home", str(tmp_path)]).output
+    assert listed.count("03030303") == 1, "a job that has run is listed as what it came to"
+    assert "03030303  done " in listed
     assert asked.admit(Call(bytes(32), "bank", tuple(IDS.values()))).approved
     with pytest.raises(InputError, match="not a request that this version can read"):
         Inbox(tmp_path / "desk").find("0303")

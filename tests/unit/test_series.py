@@ -211,6 +211,19 @@ def test_a_copy_that_was_put_back_does_not_begin_again(tmp_path: Path) -> None:
     assert back.month() == "rule monthly", "one that counts nothing has forgotten nothing"
 
 
+def test_a_job_whose_request_cannot_be_read_is_one_job(tmp_path: Path) -> None:
+    """After an upgrade; it is in the file of series and on the desk."""
+    year = Year(tmp_path, "jobs = 12")
+    assert year.month() == "rule monthly"
+    (file,) = (tmp_path / "desk").glob("*.request")
+    file.write_text(file.read_text().replace("-v", "-v9"))
+    (rule,) = load_policy(tmp_path / "policy.toml").rules
+    inbox = Inbox(tmp_path / "desk")
+    assert inbox.unread() == [file]
+    spent = spent_by(tmp_path, rule, LIMITS, lambda: year.now)
+    assert "1 of 12 jobs" in left_words(rule, spent, inbox, year.now)
+
+
 def test_the_node_says_what_is_left(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "nowhere:1"\n')
     year = Year(tmp_path, f'jobs = 12\nuntil = "2099-11-30"\nrow_bits = {BITS + 1}\nreleases = 9')
