@@ -119,6 +119,7 @@ def _plainly(value: Any) -> str:
 
 def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[str], None]) -> int:
     """Print how a ledger and another's account of the same job were found; the exit code."""
+    from federated.contract.terms import VERSION
     from federated.ledger.checked import check_ledger
 
     found = check_ledger(path, owner, against)
@@ -126,6 +127,13 @@ def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[st
         f"{found.mine.file}: {len(found.mine.lines)} lines, all chained and signed by {owner.name}"
     )
     echo(f"  {owner.fingerprint}")
+    if found.mine.other_version:
+        compared = "" if against is None else "; what was disclosed is not compared"
+        echo(
+            f"  its contract is of version {found.mine.other_version}, {VERSION} is read here: its "
+            f"signatures hold, its terms are not read{compared}; verify them with the version of "
+            "this software that wrote it"
+        )
     if found.theirs is None:
         return 0
     if not found.differences:

@@ -2,11 +2,13 @@
 
 That is: chained and signed by its owner from the first line on; a contract that everybody has
 signed; frames numbered without a gap; and heads of the other parties that they have signed.
+Of a contract that another version wrote the bytes and signatures are held, its terms are not read.
 `compare` sets two accounts against each other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +17,12 @@ from typing import Any
 
 from federated.contract.completion import complete
 from federated.contract.negotiation import derived
-from federated.contract.terms import Contract, verify_signatures
+from federated.contract.terms import VERSION, Contract, signing_bytes, verify_signatures
 from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
 from federated.ledger.lines import READ, START, Head, check_head, line_digest, parse_lines
 from federated.scoring.release import check_release
-from federated.store.plain import canonical, from_canonical
+from federated.store.plain import OtherFields, canonical, from_canonical
 from psi.protocol import FedprofileError, InputError, PeerError
 
 __all__ = ["Account", "Finding", "Line", "read_account", "verify_ledger"]
@@ -54,6 +56,7 @@ class Account:
     """One party's ledger of a job, and what was found in it alone.
 
     `parties` are the keys that its owner had pinned; the sealing halves are left empty.
+    `other_version` is that of a contract or draft whose terms cannot be read here, else 0.
     """
 
     file: str
@@ -62,6 +65,7 @@ class Account:
     session: bytes = b""
     parties: dict[str, Identity] = field(default_factory=dict)
     contract: Contract | None = None
+    other_version: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -229,10 +233,14 @@ def _check_contract(account: Account) -> None:
     for number, line in account.of_kind("contract"):
         body = line["body"]
         try:
-            contract = from_canonical(Contract, canonical(body["terms"]))
-            if contract.digest.hex() != body["digest"]:
+            data = canonical(body["terms"])
+            if hashlib.sha256(data).hexdigest() != body["digest"]:
                 raise PeerError("its hash is another")
             signatures = {name: bytes.fromhex(text) for name, text in body["signatures"].items()}
+            contract = _read(account, body["terms"])
+            if contract is None:
+                _check_pinned(account, data, signatures)
+                continue
             verify_signatures(contract, signatures)
             keys = {p.name: p.identity.organisation for p in contract.parties}
             if keys != {name: p.organisation for name, p in account.parties.items()}:
@@ -241,6 +249,26 @@ def _check_contract(account: Account) -> None:
         except (FedprofileError, KeyError, ValueError, TypeError, AttributeError) as error:
             why = error.message if isinstance(error, FedprofileError) else "malformed"
             account.note(number, f"the contract does not hold: {why}")
+
+
+def _read(account: Account, terms: Line) -> Contract | None:
+    """A contract or a draft; None for one of another version, which is noted."""
+    try:
+        return from_canonical(Contract, canonical(terms))
+    except PeerError as error:
+        found = terms.get("version")
+        if type(found) is not int or (found == VERSION and not isinstance(error, OtherFields)):
+            raise
+        account.other_version = found
+        return None
+
+
+def _check_pinned(account: Account, data: bytes, signatures: Mapping[str, bytes]) -> None:
+    """Everybody's signatures on a contract's bytes alone, by the keys of the first line."""
+    if signatures.keys() != account.parties.keys():
+        raise PeerError("signatures of other parties than the first line names")
+    for name, party in account.parties.items():
+        party.check_organisation(signatures[name], signing_bytes(data), "contract")
 
 
 def _check_words(account: Account) -> None:
@@ -263,7 +291,9 @@ def _check_signed_words(account: Account, body: Line, approved: bool) -> None:
         raise PeerError("one officer speaks twice, or none does")
     if any(word["approved"] is not approved for word in body["words"]):
         raise PeerError("the line says another thing than its officers")
-    draft = from_canonical(Contract, canonical(body["draft"]))
+    draft = _read(account, body["draft"])
+    if draft is None:  # what it asked is derived from its terms
+        return
     if any(word["asked"] != draft.asked.hex() for word in body["words"]):
         raise PeerError("they are on another question than the draft's")
     signed = account.contract

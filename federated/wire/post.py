@@ -418,5 +418,8 @@ def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:
     elif parcel.kind == Kind.AWAY:
         endpoint.away(parcel.sender)
     elif parcel.kind == Kind.REFUSED:
-        why = Refusal.read(parcel.step).words
-        endpoint.fail(PeerGone(f"{parcel.sender}: {why}", hint="its node's log says more"))
+        refusal = Refusal.read(parcel.step)
+        # nobody signed it: it ends the run and takes no journal away
+        over = "if its officer says so too, fedprofile job stop ends it here, and frees its keys"
+        hint = over if refusal is Refusal.ENDED else "its node's log says more"
+        endpoint.fail(PeerGone(f"{parcel.sender}: {refusal.words}", hint=hint))

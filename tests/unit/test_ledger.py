@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from federated.cli import ledger_views
+from federated.contract.terms import VERSION, signing_bytes
 from federated.keys.identity_file import read_identity, write_identity
 from federated.keys.party_keys import PartyKeys
 from federated.ledger import lines
 from federated.ledger.account import verify_ledger
 from federated.ledger.lines import Head, Ledger, check_head, read_ledger
 from federated.store.files import write_atomic
+from federated.store.plain import canonical
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 
 KEYS = PartyKeys.generate("bank")
@@ -57,6 +61,32 @@ def test_lines_without_salt_of_an_earlier_version_are_read_and_go_on(tmp_path: P
     ledger(path, 2).close()
     assert verify_ledger(path, KEYS.identity) == 5
     assert len({line["salt"] for line in read_ledger(path)[3:]}) == 2
+
+
+@pytest.mark.parametrize("spoilt", ["", "terms", "signature"])
+def test_a_contract_of_another_version_is_held_by_its_bytes(tmp_path: Path, spoilt: str) -> None:
+    """Its fields are not known here; what everybody has signed is."""
+    path, terms = tmp_path / "ledger.jsonl", {"version": VERSION - 1, "gone": "a field"}
+    data = canonical(terms)
+    signed = KEYS.sign_organisation(signing_bytes(data + b" " * (spoilt == "signature")))
+    said = terms | ({"gone": "altered"} if spoilt == "terms" else {})
+    made = ledger(path, 1)
+    made.write(
+        "contract",
+        terms=said,
+        digest=hashlib.sha256(data).hexdigest(),
+        signatures={"bank": signed.hex()},
+    )
+    made.close()
+    if spoilt:
+        with pytest.raises(
+            InputError, match=r"the contract does not hold: (its hash|contract: not)"
+        ):
+            verify_ledger(path, KEYS.identity)
+        return
+    told = list[str]()
+    assert ledger_views.verify(path, KEYS.identity, None, told.append) == 0
+    assert f"of version {VERSION - 1}, {VERSION} is read here: its signatures hold" in told[-1]
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -176,3 +176,10 @@ def test_what_names_no_version_is_no_file_of_this_one(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text('name = "bank"\nhub = "hub:1"\n')
     with pytest.raises(InputError, match="malformed"):
         NodeHome.open(tmp_path)
+
+
+def test_the_chapter_on_upgrades_has_the_numbers_of_today() -> None:
+    chapter = (Path(__file__).parents[2] / "docs" / "DEPLOYMENT.md").read_text("utf-8")
+    assert f"the contract's version ({CONTRACT})" in chapter
+    assert f"formats of ledgers ({FORMAT};" in chapter
+    assert f"the book of releases ({BOOK};" in chapter
