@@ -54,8 +54,8 @@ def slip_of(text: str, error: tomllib.TOMLDecodeError) -> str:
 class TomlSection:
     """One table of a TOML file; each getter takes a key out, `done()` complains of the rest."""
 
-    def __init__(self, file: str, name: str, data: Any) -> None:
-        self.file, self.name = file, name
+    def __init__(self, file: str, name: str, data: Any, within: str = "") -> None:
+        self.file, self.name, self.within = file, name, within
         if not isinstance(data, dict):
             raise JobError(f"{file}: {name}: a table is needed")
         self._data: dict[str, Any] = dict(data)
@@ -204,10 +204,12 @@ class TomlSection:
         """The sections of an array of tables, `[[key]]`."""
         value = self._take(key, [], "an array of tables")
         if isinstance(value, dict):
-            raise JobError(f"{self.file}: [{key}]: write [[{key}]], there may be several")
+            full = f"{self.within}{key}"
+            raise JobError(f"{self.file}: [{full}]: write [[{full}]], there may be several")
         if not isinstance(value, list):
             raise self.fail(key, value, f"[[{key}]] tables")
-        return [TomlSection(self.file, f"[[{key}]] {i}", v) for i, v in enumerate(value, start=1)]
+        name = f"[[{self.within}{key}]]"
+        return [TomlSection(self.file, f"{name} {i}", v) for i, v in enumerate(value, start=1)]
 
     def table(self, key: str) -> TomlSection | None:
         """The section `[key]`, or None if it is absent."""
@@ -216,8 +218,9 @@ class TomlSection:
             return None
         value = self._data.pop(key)
         if isinstance(value, list):
-            raise JobError(f"{self.file}: [[{key}]]: write [{key}], there is one at most")
-        return TomlSection(self.file, f"[{key}]", value)
+            full = f"{self.within}{key}"
+            raise JobError(f"{self.file}: [[{full}]]: write [{full}], there is one at most")
+        return TomlSection(self.file, f"[{self.within}{key}]", value)
 
     def one_or_several(self, key: str) -> list[TomlSection]:
         """The section `[key]`, or those of `[[key]]`; empty if there is none."""

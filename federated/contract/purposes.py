@@ -16,15 +16,25 @@ PURPOSES = {
     "risk": (
         "credit risk", "credit", "default", "lending", "early warning", "collections", "fraud",
         "anti-money laundering", "insurance risk",
+        "信用风险", "信贷", "信贷风险", "违约", "贷款", "授信", "风险预警",
+        "催收", "反欺诈", "反洗钱", "保险风险",
     ),
     "marketing": (
         "marketing", "retention", "churn", "acquisition", "cross-selling", "propensity",
         "advertising", "win-back",
+        "营销", "市场营销", "精准营销", "客户留存", "客户挽留", "客户流失",
+        "获客", "交叉销售", "广告",
     ),
-    "service": ("service", "service planning", "customer service", "benefits", "onboarding"),
-    "research": ("research", "statistics", "economic statistics", "public health"),
+    "service": (
+        "service", "service planning", "customer service", "benefits", "onboarding",
+        "服务", "客户服务", "服务规划", "福利", "开户",
+    ),
+    "research": (
+        "research", "statistics", "economic statistics", "public health",
+        "研究", "统计", "经济统计", "公共卫生",
+    ),
 }  # fmt: skip
-"""The listed purposes of each class, in small letters."""
+"""The listed purposes of each class, in small letters; English, and the usual Chinese ones."""
 
 _CLASS = {purpose: name for name, listed in PURPOSES.items() for purpose in listed}
 

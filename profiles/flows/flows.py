@@ -181,7 +181,8 @@ class Flows:
         if cut_off > last + dt.timedelta(days=1):
             raise MisuseError(
                 f"{self.settings.where}: cut-off {cut_off}: the data end on {last}",
-                hint="the day after it at the latest",
+                hint=f"{last + dt.timedelta(days=1)}, the day after the last row, at the latest; "
+                "or the first day of a month before",
             )
         if cut_off <= first:
             raise MisuseError(

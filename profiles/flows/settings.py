@@ -183,7 +183,7 @@ def load_settings(path: str | Path) -> tuple[dict[str, Table], dict[str, FlowSet
             tables[f"{party}.{name}"] = table_of(f"{party}.{name}", entry, file)
     found = {}
     for name, entry in flows.items():
-        section = TomlSection(file.name, f"[flows.{name}]", entry)
+        section = TomlSection(file.name, f"[flows.{name}]", entry, within=f"flows.{name}.")
         found[name] = _flow(name, file, section, tables)
     return tables, found
 
@@ -220,10 +220,7 @@ def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]
                 f"{balances.where} product: {fixed!r} found, {_either(PRODUCTS)} allowed"
             )
     terms = section.table("contribution")
-    sources = [
-        _source(file, f"[[flows.{name}.source]] {i}", one, tables, zone)
-        for i, one in enumerate(section.tables("source"), start=1)
-    ]
+    sources = [_source(file, one, tables, zone) for one in section.tables("source")]
     section.done()
     if not sources:
         raise JobError(f"{file.name}: [flows.{name}]: write a [[flows.{name}.source]]")
@@ -258,9 +255,8 @@ def _either(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _source(
-    file: Path, name: str, section: TomlSection, tables: Mapping[str, Any], zone: str
-) -> Source:
+def _source(file: Path, section: TomlSection, tables: Mapping[str, Any], zone: str) -> Source:
+    name = section.name
     inward, outward = section.texts("in", []), section.texts("out", [])
     positive = section.text("positive", "in", ("in", "out"))
     negative = section.text("negative", "refuse", ("refuse", "reverse"))

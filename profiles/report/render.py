@@ -224,6 +224,12 @@ def _packed() -> str:
 
 
 @cache
+def _parted(code: str) -> Markup:
+    """A name in code that may break behind its dots and underscores, and nowhere else."""
+    parts = re.split(r"(?<=[._])", plain(code, _TEXT_LIMIT))
+    return Markup("<wbr>").join(parts)  # each is escaped
+
+
 def _environment(t: Language) -> Environment:
     """Autoescape always; every text is made plain before it is escaped."""
     environment = Environment(
@@ -240,6 +246,7 @@ def _environment(t: Language) -> Environment:
         "listed": partial(t.form, "list"),
         "sentence": _sentence,
         "told": t.told,
+        "parted": _parted,
         "width": _width,
     }
     helpers: tuple[Callable[..., Any], ...] = (

@@ -125,7 +125,8 @@ def _check(flows: Flows, views: Sequence[View]) -> None:
                 section = f"[flows.{settings.name}.{sections.get(need, need)}]"
                 raise JobError(
                     f"{settings.where}: view {view.name} needs {section}",
-                    hint="docs/FLOWS.md says what stands in it",
+                    hint="docs/FLOWS.md says what stands in it; or name the other views, each by "
+                    "--view NAME",
                 )
 
 

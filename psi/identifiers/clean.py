@@ -8,7 +8,7 @@ loop over rows; only distinct values of other characters pay for Unicode normali
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -93,7 +93,7 @@ def _rare(kind: str) -> rarer.Check | None:
 
 
 def clean(
-    column: pa.Array | pa.ChunkedArray,
+    column: pa.Array | pa.ChunkedArray | Sequence[Any],
     kind: str,
     *,
     threads: int = 0,
@@ -102,7 +102,8 @@ def clean(
     """Normalise and check a column of identifiers of one kind.
 
     Args:
-        column: text, whole numbers, dates, or a dictionary of text.
+        column: text, whole numbers, dates, or a dictionary of text: an Arrow array, a Series or
+            a list.
         kind: one of `KINDS`, `stdnum:MODULE` or `phone:REGION`.
         threads: for the coded kinds; 0 takes what all kernels take.
         progress: of the rarer kinds, told the share that is done.

@@ -7,6 +7,8 @@ midnight its date, another time of day the date and the time, in the column's ow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,11 @@ __all__ = ["as_text", "fold_wide", "one_array"]
 _EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 
 
-def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The column as one contiguous array."""
+def one_array(column: pa.Array | pa.ChunkedArray | Sequence[Any]) -> pa.Array:
+    """The column, or a list or Series, as one contiguous array."""
+    if not isinstance(column, (pa.Array, pa.ChunkedArray, str, bytes, dict)):
+        with suppress(pa.ArrowException, TypeError):  # told below
+            column = pa.array(column)
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
         if isinstance(column, pa.ChunkedArray):  # pyarrow keeps it chunked when empty or huge
@@ -33,7 +38,8 @@ def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
             )
     if not isinstance(column, pa.Array):
         raise MisuseError(
-            f"found a column of {type(column).__name__}, allowed: a pyarrow Array or ChunkedArray"
+            f"found a column of {type(column).__name__}, allowed: a pyarrow Array or "
+            "ChunkedArray, a Series, or a list of one type"
         )
     return column
 
@@ -53,7 +59,7 @@ def _float_text(column: pa.Array) -> tuple[pa.Array, int]:
     return pc.coalesce(digits, others), int(inexact.sum())
 
 
-def as_text(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, int]:
+def as_text(column: pa.Array | pa.ChunkedArray | Sequence[Any]) -> tuple[pa.Array, int]:
     """`(large_string array, how many numbers were too large to be exact)`.
 
     A float from 2**53 on (2**24 in four bytes) may have lost digits of the identifier that it held:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,12 +28,12 @@ _BY_FORM = ("lei", "credit_code", "identity_number", "email", "phone", "date", "
 _ENOUGH = 0.6
 
 
-def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray) -> str | None:
+def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray | Sequence[Any]) -> str | None:
     """The most likely kind of a column from its name and some of its values, or None.
 
     Args:
         column_name: as the table has it.
-        sample: some of its values, as strings.
+        sample: some of its values, as strings: an Arrow array, a Series or a list.
 
     The name counts only if at least some values pass; without a telling name, most values
     must pass a kind that has a form of its own. `number` comes last: digits pass it whatever
@@ -48,7 +50,7 @@ def guess_kind(column_name: str, sample: pa.Array | pa.ChunkedArray) -> str | No
     return next((kind for kind, least in wanted if _share(sample, kind) >= least), None)
 
 
-def _share(sample: pa.Array | pa.ChunkedArray, kind: str) -> float:
+def _share(sample: pa.Array | pa.ChunkedArray | Sequence[Any], kind: str) -> float:
     """Share of the filled rows that are usable as `kind`."""
     try:
         cleaned = clean(sample, kind, threads=1)

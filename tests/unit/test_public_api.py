@@ -155,3 +155,40 @@ def test_two_parties_intersect_in_one_call(protocol: str) -> None:
     assert (receiver.rows.tolist(), len(sender.rows), sender.matched) == ([0, 3], 0, -1)
     with pytest.raises(Refused):
         intersect(mine, theirs, settings=AlignSettings(protocol=protocol, minimum_overlap=3))
+
+
+def test_api_chapter_has_each_public_functions_signature() -> None:
+    """As names and defaults: a changed one, and a new function, must change the chapter."""
+
+    def told(name: str, given: Any) -> str:
+        said, named = list[str](), False
+        signature = inspect.signature(given)
+        for one in signature.parameters.values():
+            if one.kind is one.KEYWORD_ONLY and not named:
+                said, named = [*said, "*"], True
+            default = "" if one.default is one.empty else f"={one.default!r}"
+            said.append("**" * (one.kind is one.VAR_KEYWORD) + one.name + default)
+        return f"{name}({', '.join(said)}) -> {signature.return_annotation}"
+
+    public = {name: getattr(fedprofile, name) for name in fedprofile.__all__}
+    functions: dict[str, Any] = {
+        name: given for name, given in public.items() if inspect.isfunction(given)
+    }
+    for room, name in (("Job", "load"), ("Flows", "load"), ("Flows", "of"), ("Taxonomy", "load")):
+        functions[f"{room}.{name}"] = getattr(public[room], name)
+    functions["views.feature_frame"] = profiles.views.feature_frame
+    chapter = (ROOT / "docs/API.md").read_text("utf-8").split("## Signatures")[1]
+    shown = chapter.split("```")[1].strip().splitlines()
+    assert shown == [told(name, given) for name, given in functions.items()]
+
+
+@pytest.mark.parametrize("column", [["a B", None], pd.Series(["a B", None]), ("a B", None)])
+def test_clean_takes_lists_and_series(column: Any) -> None:
+    same = psi.clean(pa.array(["a B", None]), "name").values.to_pylist()
+    assert psi.clean(column, "name").values.to_pylist() == same
+
+
+@pytest.mark.parametrize("column", ["ann", b"ann", {"a": 1}, None, 3, ["a", 1]])
+def test_clean_refuses_what_is_no_column(column: Any) -> None:
+    with pytest.raises(psi.MisuseError, match="a list of one type"):
+        psi.clean(column, "name")

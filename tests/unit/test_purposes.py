@@ -83,7 +83,8 @@ def test_every_listed_purpose_has_one_class_and_is_found_whatever_its_case() -> 
     assert tuple(PURPOSES) == PURPOSE_CLASSES
     assert len(listed) == len(set(listed))
     assert class_of("  Credit   RISK ") == "risk"
-    assert class_of("something else") == ""
+    assert class_of("something else") == class_of("合规") == ""
+    assert (class_of("信用风险"), class_of("营销")) == ("risk", "marketing")
 
 
 def test_a_job_says_the_class_of_a_purpose_that_is_not_listed() -> None:

@@ -448,3 +448,9 @@ def test_a_part_held_out_has_an_interval_over_its_rows() -> None:
     assert found.interval is not None
     assert found.interval.mean == pytest.approx(found.auc)
     assert 0.02 < found.interval.high - found.interval.low < 0.08
+
+
+def test_a_line_of_a_contract_breaks_behind_dots_and_underscores_only() -> None:
+    from profiles.report.render import _parted
+
+    assert _parted("align.row_<b") == "align.<wbr>row_<wbr>&lt;b"

@@ -13,7 +13,7 @@ import pytest
 from federated.tables.bindings import TablesFile
 from profiles.cli import app
 from profiles.flows import Flows
-from psi.protocol.errors import InputError, MisuseError
+from psi.protocol.errors import InputError, JobError, MisuseError
 from tests.unit.profiles.flows.made import HEAD, few_types
 
 ROWS = "1,A,2024-01-31,5,D,CNY,BANK FEE\n2,A,2024-02-01,7,D,CNY,zzz\n3,A,2024-02-01,0,D,CNY,z\n"
@@ -161,3 +161,37 @@ def test_what_an_engine_says_of_a_value_is_not_repeated(
 
 def test_jobs_and_nodes_pass_these_sections_over(tmp_path: Path) -> None:
     assert list(TablesFile.load(bank(tmp_path, ROWS))) == ["bank.tx"]
+
+
+def test_the_chapters_tables_file_is_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chapter = (Path(__file__).parents[4] / "docs/FLOWS.md").read_text("utf-8")
+    block = chapter.split("A whole `tables.toml`")[1].split("```toml\n")[1].split("```")[0]
+    (tmp_path / "tables.toml").write_text(block, "utf-8")
+    head = "流水号,账号,交易日期,金额,借贷,对方账号,对方户名,摘要,附言\n"
+    rows = "1,A,20260629,9000.00,贷,X,某厂,工资,六月\n2,A,20260630,5.00,借,Y,某店,消费,\n"
+    (tmp_path / "流水.csv").write_text(head + rows, "utf-8")
+    (tmp_path / "账户.csv").write_text(
+        "账号,客户号,类型,户名,开户日\nA,K1,个人,甲,2020-01-01\n", "utf-8"
+    )
+    (tmp_path / "余额.csv").write_text("账号,日期,余额,产品\nA,2026-06-01,100.00,理财\n", "utf-8")
+    tables = str(tmp_path / "tables.toml")
+    found = json.loads(said(capsys, "flows", "check", "--tables", tables, "--json"))
+    assert found["read"] == 2
+    flows = Flows.load(tables)
+    assert flows.base.balances is not None
+    assert flows.base.balances.product.to_pyarrow().to_pylist() == ["wealth"]
+    wrong = block.replace('in = ["贷"]', 'in = "贷"')
+    (tmp_path / "tables.toml").write_text(wrong, "utf-8")
+    with pytest.raises(JobError, match=r"\[\[flows\.mine\.source\]\] 1 in: "):
+        Flows.load(tables)
+    less = block.split("[flows.mine.balances]")[0]
+    (tmp_path / "tables.toml").write_text(less, "utf-8")
+    asked = ("flows", "views", "--tables", tables, "--out", str(tmp_path / "f.parquet"))
+    with pytest.raises(JobError, match="needs") as none:
+        said(capsys, *asked, "--as-of", "2026-07-01")
+    assert "--view" in none.value.hint
+    with pytest.raises(MisuseError, match="the data end on 2026-06-30") as late:
+        said(capsys, *asked, "--view", "flow_behaviour", "--as-of", "2026-08-01")
+    assert "2026-07-01" in late.value.hint
