@@ -47,7 +47,7 @@ class Federation:
     """The job's own copies of the tables of those parties that are here, until it is settled."""
     settle: Callable[[], None] = lambda: None
     """To be called once its outputs are in place: what it could be made from again goes."""
-    wrote: Callable[[dict[str, str]], None] = lambda files: None
+    wrote: Callable[[Callable[[str], dict[str, str]]], None] = lambda hashes: None
     """To be called when they are made: notes their names and hashes in the receiver's ledger."""
 
     def __repr__(self) -> str:
@@ -119,8 +119,8 @@ def federate(
     seconds = time.monotonic() - begun
     sessions = {player.name: player.session for player in players}
 
-    def wrote(files: dict[str, str]) -> None:
-        sessions[job.receiver].note_outputs(files)
+    def wrote(hashes: Callable[[str], dict[str, str]]) -> None:
+        sessions[job.receiver].note_outputs(hashes)
         for session in sessions.values():
             session.forget()
 

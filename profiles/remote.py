@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -176,8 +176,8 @@ def federate_remote(
                 copy_ledger()
         lock = held.pop_all()
 
-    def wrote(files: dict[str, str]) -> None:
-        session.note_outputs(files)
+    def wrote(hashes: Callable[[str], dict[str, str]]) -> None:
+        session.note_outputs(hashes)
         copy_ledger()
 
     def settle() -> None:

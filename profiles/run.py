@@ -7,6 +7,7 @@ or interrupted run leaves an earlier one's outputs as they were.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -235,7 +236,7 @@ def run_job(
         )
         if resumed and not job.horizontal:  # the copy is what was looked at when the job began
             check_types(job, federation.tables[job.receiver], frozen)
-        federation.wrote(_hashes(staging))
+        federation.wrote(partial(_hashes, staging))
         _replace(staging, out)
     federation.settle()
     noted = frozen is None or frozen.note()
@@ -292,11 +293,18 @@ def _here(
     return federate(job, sources, home, progress=progress, hold=True, frozen=frozen, models=models)
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every output file, by name; of a folder of many, one of all that is in it: whose
-    names these are is nobody's to read in a ledger."""
+def _hashes(folder: Path, secret: str) -> dict[str, str]:
+    """A hash of every output file, by name; of a folder of many, one of all that is in it: whose
+    names these are is nobody's to read in a ledger. Files are small: who is shown the ledger could
+    try what they may hold, so each is hashed with its name and a secret."""
     places = sorted(path for path in folder.iterdir() if path.name != "parties")
-    return {path.name: hash_of(path) for path in places}
+    return {path.name: _kept_apart(secret, path) for path in places}
+
+
+def _kept_apart(secret: str, path: Path) -> str:
+    """Who shows a file to be that of the ledger shows its key alone, and so no other file."""
+    key = hashlib.sha256(f"{secret} {path.name}".encode()).hexdigest()
+    return hashlib.sha256(f"{key} {hash_of(path)}\n".encode()).hexdigest()
 
 
 def _quiet(party: str, step: str, share: float) -> None:

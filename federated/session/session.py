@@ -52,6 +52,9 @@ R = TypeVar("R")
 
 TIMEOUT = 3600.0
 
+_FOR_OUTPUTS = "outputs.secret"
+"""What hashes of outputs are made with: whoever is shown the ledger cannot try contents."""
+
 _CONTRACT = "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"
 
@@ -271,10 +274,16 @@ class Session:
         if not self._hold:
             self.forget()
 
-    def note_outputs(self, files: dict[str, str]) -> None:
-        """After the end: names and SHA-256 of the files that were made of the results."""
+    def note_outputs(self, hashes: Callable[[str], dict[str, str]]) -> None:
+        """After the end: what was made of the results, by name, each with a hash under a secret.
+
+        `hashes` gives them for it: 64 hexadecimal digits, which stay beside the ledger.
+        """
+        file = self._home / _FOR_OUTPUTS
+        if not file.exists():
+            write_atomic(file, self.random(32).hex())
         ledger = Ledger(self.ledger_file, self.keys, self.clock, self.id, self.pinned)
-        ledger.once("outputs", files=files)
+        ledger.once("outputs", files=hashes(file.read_text("ascii")))
         ledger.close()
 
     @property

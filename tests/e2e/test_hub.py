@@ -81,7 +81,7 @@ def _nothing_left(world: World) -> None:
     assert names <= {
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
-        "ledger.jsonl", "run.json", "job.toml", "lock", ".worker.lock",
+        "ledger.jsonl", "outputs.secret", "run.json", "job.toml", "lock", ".worker.lock",
         "policy.toml", "confirmed.json", "quota.json", "quota.lock",
         "lives.json", "life",
         "folds", ".folds.lock", "learned.json", ".learned.json.lock",
