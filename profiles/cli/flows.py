@@ -126,7 +126,13 @@ def explain(
     tables: Tables,
     flows: Name = "",
 ) -> None:
-    """Say why one transaction has its type: the rules that hold for it, the first decides."""
+    """Say why one transaction has its type: its text, and the rules and patterns that hold for it.
+
+    The first rule decides. The text is the row's own: it is shown here and kept nowhere.
+    """
+    import re
+
+    from federated.text import plain
     from profiles.flows.classify import holding
     from psi.protocol.errors import InputError
 
@@ -139,12 +145,25 @@ def explain(
             "id is TABLE/ID",
         )
     typer.echo(f"version {opened.taxonomy.version}")
+    for what, said in (("text", row["text"]), ("counterparty", row["counterparty_name"])):
+        if said:
+            typer.echo(plain(f"{what}: {said}", 300))
     if not rules:
         typer.echo("no rule holds: no type")
     for i, rule in enumerate(rules):
-        said = "" if i else "  <- this one decides"
+        said = "" if i else " <- this one decides"
         asked = ", ".join(rule.asked)
-        typer.echo(f"{rule.type} rule {rule.id!r}, priority {rule.priority}, by {asked}{said}")
+        looked = ((rule.text, row["plain"]), (rule.name, row["plain_name"]))
+        found = [
+            repr(one.strip())
+            for patterns, text in looked
+            for one in patterns or ()
+            if text and re.search(one, text)
+        ]
+        by = f"{asked} ({', '.join(found)})" if found else asked
+        typer.echo(
+            plain(f"{rule.type} rule {rule.id!r}, priority {rule.priority}, by {by}{said}", 500)
+        )
 
 
 @taxonomy.callback(invoke_without_command=True)

@@ -57,7 +57,8 @@ def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert pq.read_table(out)["type"].to_pylist() == ["C.fee", ""]
     assert out.stat().st_mode & 0o077 == 0
     text = said(capsys, "flows", "explain", "1", "--tables", file)
-    assert "C.fee rule 'text', priority 30, by text  <- this one decides" in text
+    assert "C.fee rule 'text', priority 30, by text ('bank fee') <- this one decides" in text
+    assert "text: BANK FEE" in text
     with pytest.raises(InputError, match="no readable row has this id"):
         said(capsys, "flows", "explain", "3", "--tables", file)
 
