@@ -178,6 +178,13 @@ class Scene:
             assert time.monotonic() < end, f"{state} expected, {self.row()}, {self.error!r}"
             time.sleep(0.05)
 
+    def notes(self, kind: str) -> None:
+        """Wait for such a line: the state that is shown may be that of the job's life before."""
+        end = time.monotonic() + 20
+        while not self.lines(kind):
+            assert time.monotonic() < end, f"a line {kind!r} expected, {self.row()}"
+            time.sleep(0.05)
+
     def say(self, *words: str) -> str:
         return CliRunner().invoke(app, [*words, "--home", str(self.home.path)]).output
 

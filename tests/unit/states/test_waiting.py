@@ -36,6 +36,7 @@ def called_at_once(scene: Scene) -> None:
     scene.at_connection = scene.call
     scene.start()
     scene.at_connection = lambda: None
+    scene.notes("resumed")
     scene.becomes("waiting")
     assert len(scene.lines("resumed")) == 1  # one life of the job, not two in one ledger
 
