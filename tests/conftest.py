@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 
 from tests.sources import cluster, spark
 
 __all__ = ["cluster", "spark"]
 
-# how long an example takes says nothing on a busy machine
-hypothesis.settings.register_profile("unhurried", deadline=None)
-hypothesis.settings.load_profile("unhurried")
+if importlib.util.find_spec("hypothesis"):  # whole jobs are tried with pytest alone, too
+    from hypothesis import settings
+
+    # how long an example takes says nothing on a busy machine
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 @pytest.fixture

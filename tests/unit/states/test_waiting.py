@@ -102,8 +102,8 @@ def test_what_a_waiting_proposal_outlives(scene: Scene, event: Callable[[Scene],
     scene.becomes("done")
     (line,) = scene.lines("approved")
     assert (line["job"], line["proposer"]) == (scene.row()["job"], "bank")
+    scene.stop()  # after what is told of the end, which comes behind the state
     assert scene.ends_told == [(scene.session.hex()[:8], "done")]
-    scene.stop()
     assert scene.row()["state"] == "done"  # and after a restart
 
 
