@@ -26,11 +26,18 @@ from numpy.typing import NDArray
 from federated.counted.grid import ScoreGrid
 from federated.counted.messages import ANSWER, LIST_ROWS, Answered, Questions
 from federated.counted.threshold import NOTHING, answers
-from federated.sharing.chunks import coin_of, name_of
+from federated.sharing.base_transfers import (
+    base_choice,
+    base_offer,
+    index_keys,
+    transcript_of,
+    value_keys,
+)
+from federated.sharing.chunks import name_of
 from federated.sharing.kept import IndexKeys, ValueKeys, batch_nonce
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS, Offer, Points, Seeds
-from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
+from federated.sharing.seeds import BASE
 from federated.sharing.transcript import Transcript
 from federated.trees.splitting.level import INDEX_BITS
 from federated.trees.splitting.lookups import looked_up, tables
@@ -48,7 +55,6 @@ from psi.protocol import (
     Turn,
     message,
 )
-from psi.vole_malicious import base_ot
 
 __all__ = ["A_QUESTION", "ListHearer", "ListTeller"]
 
@@ -129,23 +135,18 @@ class ListHearer(Role[Told]):
         self._peer, self._questions, self._rows = partner, questions, len(questions)
 
     def begin(self) -> Turn[Told]:
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
+        transcript = transcript_of(self.context)
+        secret, point = base_offer(transcript)
         offer = Offer(point, self._rows, (INDEX_BITS,))
         return Turn(Offering(transcript, secret, point), [(self._peer, offer)], progress=0.0)
 
     def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Told]:
         """The keys of the base transfers, and the first chunk's questions."""
         transcript = state.transcript.hear(self.incoming)
-        if len(sent.points) != 2 * BASE:
-            raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         name = _name(self.context, self._rows)
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        turn = self._ask(Asking(transcript, IndexKeys(seeds.tobytes(), coin), 0))
-        return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
+        keys, seeds = index_keys(state, transcript, sent.points, name)
+        turn = self._ask(Asking(transcript, keys, 0))
+        return replace(turn, messages=[(peer, seeds), *turn.messages])
 
     def on_answered(self, state: Asking, sent: Any, peer: str) -> Turn[Told]:
         """The answers that a chunk's rows asked for."""
@@ -207,8 +208,7 @@ class ListTeller(Role[int]):
         self._rows = len(scores)
 
     def begin(self) -> Turn[int]:
-        about = self.context.session + self.context.step.encode()
-        return Turn(Waiting(Transcript.begin(self.context.random, about)))
+        return Turn(Waiting(transcript_of(self.context)))
 
     def on_offer(self, state: Waiting, sent: Offer, peer: str) -> Turn[int]:
         """Choose in the base transfers by the bits of a secret."""
@@ -217,20 +217,14 @@ class ListTeller(Role[int]):
         if (sent.rows, sent.depths) != (self._rows, (INDEX_BITS,)):
             raise PeerError(f"{sent.rows} rows at the receiver, {self._rows} here; or other trees")
         transcript = state.transcript.hear(self.incoming)
-        drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        name, random = _name(self.context, self._rows), transcript.random("points")
-        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
-        chosen = Choosing(transcript, bits, keys, sent.point + points.tobytes())
+        points, choice = base_choice(transcript, sent.point, _name(self.context, self._rows))
+        chosen = Choosing(transcript, **choice)
         return Turn(chosen, [(peer, Points(points, 1))], progress=0.0)
 
     def on_seeds(self, state: Choosing, sent: Seeds, peer: str) -> Turn[int]:
         """All seeds but one a group."""
         del peer
-        name = _name(self.context, self._rows)
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
-        keys = ValueKeys(seeds.tobytes(), state.bits, coin)
+        keys = value_keys(state, sent, _name(self.context, self._rows))
         return Turn(Answering(state.transcript.hear(self.incoming), keys, 0))
 
     def on_questions(self, state: Answering, sent: Questions, peer: str) -> Turn[int]:

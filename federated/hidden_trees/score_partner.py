@@ -17,28 +17,22 @@ from federated.hidden_trees.messages import (
     ScoresTold,
     ScoringBegin,
 )
-from federated.hidden_trees.plan import MOST_SCORE_BITS
 from federated.hidden_trees.rounding import coloured_by, share_bits
 from federated.hidden_trees.saved import HiddenFeatureModel
-from federated.hidden_trees.score_rows import AHEAD, ScoreRows, name_of_transfers
+from federated.hidden_trees.score_rows import AHEAD, Bins, ScoreRole
 from federated.hidden_trees.sides import taken_leaves
 from federated.hidden_trees.states import Scoring
-from federated.sharing.chunks import coin_of
-from federated.sharing.kept import IndexKeys
-from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, choosing_seeds
-from federated.sharing.transcript import Transcript
+from federated.sharing.base_transfers import base_offer, index_keys, transcript_of
+from federated.sharing.messages import Points
 from federated.trees.splitting.transfers import Picks
-from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
-from psi.vole_malicious import base_ot
+from psi.protocol import Context, Done, PeerError, Turn
 
 __all__ = ["HiddenScorePartner"]
 
-Bins = NDArray[np.uint16]
 Mask = NDArray[np.bool_]
 
 
-class HiddenScorePartner(Role[int]):
+class HiddenScorePartner(ScoreRole[int]):
     """Tells so many bits of each row's score; its result is how many rows it told.
 
     Args:
@@ -66,21 +60,14 @@ class HiddenScorePartner(Role[int]):
         bins: Sequence[Bins],
         score_bits: int,
     ) -> None:
-        super().__init__(context)
-        columns = len(model.binning.columns)
-        if not bins or len(bins) != columns or len({len(own) for own in bins}) != 1:
-            raise MisuseError(f"{len(bins)} columns of bins for {columns} of a model")
-        if not 1 <= score_bits <= MOST_SCORE_BITS or receiver == context.party:
-            raise MisuseError(f"score_bits = {score_bits} found, 1 to {MOST_SCORE_BITS}")
-        self._peer, self._model, self._bins, self._bits = receiver, model, list(bins), score_bits
-        self._firsts = first_leaves(model.groups)
-        self._rows = ScoreRows(len(bins[0]), sum(map(len, self._firsts)))
+        self._model, self._firsts = model, first_leaves(model.groups)
+        groups = sum(map(len, self._firsts))
+        super().__init__(context, receiver, model.binning, bins, groups, score_bits)
 
     def begin(self) -> Turn[int]:
         """Offer base transfers."""
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
+        transcript = transcript_of(self.context)
+        secret, point = base_offer(transcript)
         begin = ScoringBegin(self._model.training, self._rows.rows, point)
         state = Scoring(transcript=transcript, secret=secret, point=point)
         return Turn(state, [(self._peer, begin)], progress=0.0)
@@ -88,15 +75,11 @@ class HiddenScorePartner(Role[int]):
     def on_points(self, state: Scoring, sent: Points, peer: str) -> Turn[int]:
         """The keys of the base transfers; choose for the first chunks."""
         state = self._heard(state, peer)
-        if state.own is not None or len(sent.points) != 2 * BASE:
+        if state.own is not None:
             raise PeerError("points of base transfers that are not due")
-        name = name_of_transfers(self.context, self._rows.rows)
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, state.transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        state = replace(state, own=IndexKeys(seeds.tobytes(), coin))
-        state, asked = self._ask(state, AHEAD)
-        return Turn(state, [(peer, Seeds(told)), *asked])
+        own, seeds = index_keys(state, state.transcript, sent.points, self._name)
+        state, asked = self._ask(replace(state, own=own), AHEAD)
+        return Turn(state, [(peer, seeds), *asked])
 
     def on_leaf_values(self, state: Scoring, sent: LeafValues, peer: str) -> Turn[int]:
         """Own shares of a chunk's scores; choose by their bits, and for one more chunk."""
@@ -141,13 +124,8 @@ class HiddenScorePartner(Role[int]):
 
     def _inside(self, chunk: int) -> Mask:
         """Of each group of leaves whether rows may be there: `bool[groups, n]`."""
-        bins = [own[self._rows.at(chunk)] for own in self._bins]
-        layout, found = self._model.binning.layout, [np.zeros((0, len(bins[0])), np.bool_)]
+        bins = self._chunk(chunk)
+        found = [np.zeros((0, len(bins[0])), np.bool_)]
         for splits, first in zip(self._model.splits, self._firsts, strict=True):
-            found.append(inside_of(bins, layout, splits)[first])
+            found.append(inside_of(bins, self._layout, splits)[first])
         return np.concatenate(found)
-
-    def _heard(self, state: Scoring, peer: str) -> Scoring:
-        if peer != self._peer:
-            raise PeerError("a message that only the other party of the scoring may send")
-        return replace(state, transcript=state.transcript.hear(self.incoming))

@@ -17,29 +17,25 @@ from federated.hidden_trees.messages import (
     ScoresTold,
     ScoringBegin,
 )
-from federated.hidden_trees.plan import MOST_SCORE_BITS, RING_BITS
+from federated.hidden_trees.plan import RING_BITS
 from federated.hidden_trees.rounding import circuit, offsets, opened
 from federated.hidden_trees.saved import HiddenLabelModel
-from federated.hidden_trees.score_rows import ScoreRows, name_of_transfers
+from federated.hidden_trees.score_rows import Bins, ScoreRole
 from federated.hidden_trees.sides import given_groups
 from federated.hidden_trees.states import Scoring
-from federated.sharing.chunks import coin_of
+from federated.sharing.base_transfers import base_choice, transcript_of, value_keys
 from federated.sharing.kept import ValueKeys, batch_nonce
 from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, delta_seeds
-from federated.sharing.transcript import Transcript
 from federated.trees.splitting.transfers import Gives
-from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
-from psi.vole_malicious import base_ot
+from psi.protocol import Context, Done, PeerError, Turn
 
 __all__ = ["HiddenScoreReceiver"]
 
-Bins = NDArray[np.uint16]
 Shares = NDArray[np.uint32]
 Whole = NDArray[np.int64]
 
 
-class HiddenScoreReceiver(Role[Whole]):
+class HiddenScoreReceiver(ScoreRole[Whole]):
     """Learns of each row the middle of the step that its score lies in: `int64[rows]`.
 
     In units of 2^-16, less the score of no tree.
@@ -70,21 +66,13 @@ class HiddenScoreReceiver(Role[Whole]):
         bins: Sequence[Bins],
         score_bits: int,
     ) -> None:
-        super().__init__(context)
-        columns = len(model.binning.columns)
-        if not bins or len(bins) != columns or len({len(own) for own in bins}) != 1:
-            raise MisuseError(f"{len(bins)} columns of bins for {columns} of a model")
-        if not 1 <= score_bits <= MOST_SCORE_BITS or partner == context.party:
-            raise MisuseError(f"score_bits = {score_bits} found, 1 to {MOST_SCORE_BITS}")
-        self._peer, self._model, self._bins, self._bits = partner, model, list(bins), score_bits
-        self._groups = model.groups
+        self._model, self._groups = model, model.groups
         groups = int((self._groups.max(axis=1) + 1).sum())
-        self._rows = ScoreRows(len(bins[0]), groups)
+        super().__init__(context, partner, model.binning, bins, groups, score_bits)
 
     def begin(self) -> Turn[Whole]:
         """Wait for base transfers."""
-        about = self.context.session + self.context.step.encode()
-        return Turn(Scoring(transcript=Transcript.begin(self.context.random, about)), progress=0.0)
+        return Turn(Scoring(transcript=transcript_of(self.context)), progress=0.0)
 
     def on_begin(self, state: Scoring, sent: ScoringBegin, peer: str) -> Turn[Whole]:
         """Look whether it is about these trees and rows; choose in the base transfers."""
@@ -95,24 +83,15 @@ class HiddenScoreReceiver(Role[Whole]):
             raise PeerError("trees of another training")
         if sent.rows != self._rows.rows:
             raise PeerError(f"{sent.rows} rows at the partner, {self._rows.rows} here")
-        drawn = np.frombuffer(state.transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        bits[0] = 1  # the colour of labels
-        name, random = name_of_transfers(self.context, sent.rows), state.transcript.random("points")
-        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
-        said = sent.point + points.tobytes()
-        state = replace(state, bits=bits, keys=keys, said=said)
-        return Turn(state, [(peer, Points(points, 1))])
+        points, choice = base_choice(state.transcript, sent.point, self._name, odd=True)
+        return Turn(replace(state, **choice), [(peer, Points(points, 1))])
 
     def on_seeds(self, state: Scoring, sent: Seeds, peer: str) -> Turn[Whole]:
         """All seeds but one a group."""
         state = self._heard(state, peer)
         if not state.said or state.peer is not None:
             raise PeerError("seeds that are not due")
-        name = name_of_transfers(self.context, self._rows.rows)
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
-        return Turn(replace(state, peer=ValueKeys(seeds.tobytes(), state.bits, coin)))
+        return Turn(replace(state, peer=value_keys(state, sent, self._name)))
 
     def on_choices(self, state: Scoring, sent: RowChoices, peer: str) -> Turn[Whole]:
         """A chunk's values by leaves, or once these are told its circuit."""
@@ -164,19 +143,11 @@ class HiddenScoreReceiver(Role[Whole]):
     def _offered(self, chunk: int) -> tuple[Shares, Shares]:
         """Of each group what a row gets if it is within: `uint32[groups, n]`; and at once."""
         bins = self._chunk(chunk)
-        layout, alone = self._model.binning.layout, np.zeros(len(bins[0]), np.uint32)
+        alone = np.zeros(len(bins[0]), np.uint32)
         found = [np.zeros((0, len(bins[0])), np.uint32)]
         each = zip(self._model.splits, self._model.values, self._groups, strict=True)
         for splits, values, groups in each:
-            offered, own = offered_values(values, inside_of(bins, layout, splits), groups)
+            offered, own = offered_values(values, inside_of(bins, self._layout, splits), groups)
             found.append(offered)
             alone += own
         return np.concatenate(found), alone
-
-    def _chunk(self, chunk: int) -> list[Bins]:
-        return [own[self._rows.at(chunk)] for own in self._bins]
-
-    def _heard(self, state: Scoring, peer: str) -> Scoring:
-        if peer != self._peer:
-            raise PeerError("a message that only the other party of the scoring may send")
-        return replace(state, transcript=state.transcript.hear(self.incoming))

@@ -31,11 +31,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.scoring.messages import Asking, Choosing, Linking, Offering, Opening, Waiting
-from federated.sharing.chunks import coin_of, name_of
-from federated.sharing.kept import IndexKeys, ValueKeys, batch_nonce
+from federated.sharing.base_transfers import (
+    base_choice,
+    base_offer,
+    index_keys,
+    transcript_of,
+    value_keys,
+)
+from federated.sharing.chunks import name_of
+from federated.sharing.kept import batch_nonce
 from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, GROUPS, choosing_seeds, delta_seeds
-from federated.sharing.transcript import Transcript
+from federated.sharing.seeds import GROUPS
 from federated.sharing.transfers import CHECKED, Transfers
 from federated.sharing.trees import CHUNK
 from federated.trees import row_bits
@@ -43,7 +49,6 @@ from federated.trees.forest import OWN, PARTNER, Forest
 from federated.trees.messages import Choices, RowBits
 from federated.trees.saved import FeatureModel, LabelModel
 from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn
-from psi.vole_malicious import base_ot
 
 __all__ = ["PathPartner", "PathReceiver", "partner_levels"]
 
@@ -88,9 +93,8 @@ class PathReceiver(Role[Ends]):
         self._held: dict[int, list[tuple[int, NDArray[np.uint8], int]]] = {}
 
     def begin(self) -> Turn[Ends]:
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
+        transcript = transcript_of(self.context)
+        secret, point = base_offer(transcript)
         counts = tuple(count for _, _, count in self._levels)
         asking = Asking(self._model.training, self._rows, point, counts)
         return Turn(Opening(transcript, secret, point), [(self._peer, asking)], progress=0.0)
@@ -98,15 +102,10 @@ class PathReceiver(Role[Ends]):
     def on_points(self, state: Opening, sent: Points, peer: str) -> Turn[Ends]:
         """The keys of the base transfers; ask for the first depth."""
         transcript = state.transcript.hear(self.incoming)
-        if len(sent.points) != 2 * BASE:
-            raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         name = _name(self.context, self._rows)
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
-        keys = IndexKeys(seeds.tobytes(), coin)
+        keys, seeds = index_keys(state, transcript, sent.points, name)
         turn = self._ask(Choosing(transcript=transcript, keys=keys, depth=0))
-        return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
+        return replace(turn, messages=[(peer, seeds), *turn.messages])
 
     def _ask(self, state: Choosing) -> Turn[Ends]:
         """Choose on all levels of a depth; the next depth where the partner has none there."""
@@ -252,8 +251,7 @@ class PathPartner(Role[int]):
         self._peer, self._model, self._sides, self._most = receiver, model, sides, most
 
     def begin(self) -> Turn[int]:
-        about = self.context.session + self.context.step.encode()
-        return Turn(Waiting(Transcript.begin(self.context.random, about)))
+        return Turn(Waiting(transcript_of(self.context)))
 
     def on_asking(self, state: Waiting, sent: Asking, peer: str) -> Turn[int]:
         """Look whether it is about these trees and rows; choose in the base transfers."""
@@ -267,28 +265,17 @@ class PathPartner(Role[int]):
                 f"{len(sent.levels)} levels with {sum(sent.levels)} splits asked, "
                 f"{self._most} with {len(self._sides)} by the contract"
             )
-        drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        name, random = _name(self.context, sent.rows), transcript.random("points")
-        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
-        linking = Linking(
-            transcript=transcript,
-            bits=bits,
-            keys=keys,
-            said=sent.point + points.tobytes(),
-            levels=sent.levels,
-        )
+        points, choice = base_choice(transcript, sent.point, _name(self.context, sent.rows))
+        linking = Linking(transcript=transcript, **choice, levels=sent.levels)
         return Turn(linking, [(peer, Points(points, 1))], progress=0.0)
 
     def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[int]:
         """All seeds but one a group."""
         del peer
         name = _name(self.context, self._sides.shape[1])
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
         offering = Offering(
             transcript=state.transcript.hear(self.incoming),
-            peer=ValueKeys(seeds.tobytes(), state.bits, coin),
+            peer=value_keys(state, sent, name),
             levels=state.levels,
             answered=(0,) * len(state.levels),
         )

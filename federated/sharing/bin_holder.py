@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.sharing.base_transfers import base_offer, index_keys, transcript_of
 from federated.sharing.chunks import (
     Chunk,
     checked,
     chunks_of,
-    coin_of,
     name_of,
     shares_of,
     window_of,
@@ -32,12 +32,11 @@ from federated.sharing.messages import (
     Corrected,
     Offer,
     Points,
-    Seeds,
     Turned,
     Values,
     Zeroed,
 )
-from federated.sharing.seeds import BASE, GROUPS, LEAVES, choosing_seeds
+from federated.sharing.seeds import GROUPS, LEAVES
 from federated.sharing.transcript import SEED, Transcript
 from federated.sharing.transfers import Choosing
 from federated.sharing.trees import BinTrees, Zeros, depth_of, padded
@@ -55,7 +54,6 @@ from psi.protocol import (
     Turn,
     message,
 )
-from psi.vole_malicious import base_ot
 
 __all__ = ["BinHolder"]
 
@@ -139,9 +137,8 @@ class BinHolder(Role[list[Lanes]]):
         self._chunks = chunks_of(self._rows, self._depths)
 
     def begin(self) -> Turn[list[Lanes]]:
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about)
-        secret, point = base_ot.offer(transcript.random("offer"))
+        transcript = transcript_of(self.context)
+        secret, point = base_offer(transcript)
         offer = Offer(point, self._rows, self._depths)
         state = Offering(transcript, secret, point)
         return Turn(state, [(self._peer, offer)], progress=0.0)
@@ -149,19 +146,15 @@ class BinHolder(Role[list[Lanes]]):
     def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[list[Lanes]]:
         """The keys of the base transfers, trees of seeds, and the first chunks' transfers."""
         transcript = state.transcript.hear(self.incoming)
-        if len(sent.points) != 2 * BASE:
-            raise PeerError(f"{len(sent.points)} points of base transfers, {2 * BASE} expected")
         if sent.lanes != self._lanes:
             raise PeerError(f"{sent.lanes} numbers a row found, {self._lanes} agreed")
         name = self._name()
-        both = base_ot.give(state.secret, state.point, sent.points, name)
-        seeds, told = choosing_seeds(both, transcript.random("seeds"), name)
-        coin = coin_of(name, state.point, sent.points.tobytes(), told)
+        keys, seeds = index_keys(state, transcript, sent.points, name)
         none = np.zeros(sum(self._lanes << depth for depth in self._depths), np.uint64)
         begun = Adding(
             transcript=transcript,
-            seeds=seeds.tobytes(),
-            coin=coin,
+            seeds=keys.seeds,
+            coin=keys.coin,
             asked=0,
             corrected=0,
             checked=0,
@@ -169,7 +162,7 @@ class BinHolder(Role[list[Lanes]]):
             shares=none,
         )
         turn = self._ask(begun)
-        return replace(turn, messages=[(peer, Seeds(told)), *turn.messages])
+        return replace(turn, messages=[(peer, seeds), *turn.messages])
 
     def on_corrected(self, state: Adding, sent: Corrected, peer: str) -> Turn[list[Lanes]]:
         """Keep a chunk's trees; ask for zeros."""

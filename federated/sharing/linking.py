@@ -12,22 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from federated.sharing.chunks import coin_of
+from federated.sharing.base_transfers import (
+    base_choice,
+    base_offer,
+    index_keys,
+    transcript_of,
+    value_keys,
+)
 from federated.sharing.kept import IndexKeys, ValueKeys
 from federated.sharing.messages import Points, Seeds
-from federated.sharing.seeds import BASE, choosing_seeds, delta_seeds
-from federated.sharing.transcript import Transcript
 from psi.protocol import Context, PeerError
-from psi.vole_malicious import base_ot
 
 __all__ = ["chosen", "given", "linked", "offered"]
 
 
 def offered(context: Context) -> dict[str, Any]:
     """An offer, by the names of the state's fields; of the choice there is nothing yet."""
-    about = context.session + context.step.encode()
-    transcript = Transcript.begin(context.random, about)
-    secret, point = base_ot.offer(transcript.random("offer"))
+    transcript = transcript_of(context)
+    secret, point = base_offer(transcript)
     return {
         "transcript": transcript,
         "secret": secret,
@@ -44,30 +46,20 @@ def chosen(state: Any, point: bytes, name: bytes, *, odd: bool = False) -> tuple
         state: so far.
         point: of the other side's offer.
         name: of the transfers in which the other side chooses.
-        odd: whether Δ's lowest bit is one, as the colour of labels in a circuit is.
+        odd: whether Δ's lowest bit is one.
     """
-    drawn = np.frombuffer(state.transcript.draw("delta", BASE // 8), np.uint8)
-    bits = np.unpackbits(drawn, bitorder="little")
-    if odd:
-        bits[0] = 1
-    random = state.transcript.random("points")
-    points, keys = base_ot.choose(point, (1 - bits).astype(np.uint8), name, random)
-    said = point + points.tobytes()
-    return replace(state, bits=bits, keys=keys, said=said), Points(points, 1)
+    points, choice = base_choice(state.transcript, point, name, odd=odd)
+    return replace(state, **choice), Points(points, 1)
 
 
 def given(state: Any, sent: Points, name: bytes) -> tuple[Any, Seeds]:
     """The keys of the base transfers, and trees of seeds. Raises `PeerError` where none is due."""
-    if not state.said or state.own is not None or len(sent.points) != 2 * BASE:
+    if not state.said or state.own is not None:
         raise PeerError("points of base transfers that are not due")
-    both = base_ot.give(state.secret, state.point, sent.points, name)
-    seeds, told = choosing_seeds(both, state.transcript.random("seeds"), name)
-    coin = coin_of(name, state.point, sent.points.tobytes(), told)
-    return replace(state, own=IndexKeys(seeds.tobytes(), coin)), Seeds(told)
+    own, seeds = index_keys(state, state.transcript, sent.points, name)
+    return replace(state, own=own), seeds
 
 
 def linked(state: Any, sent: Seeds, name: bytes) -> tuple[IndexKeys, ValueKeys]:
     """The keys of both directions, once there is an `own` one."""
-    seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-    coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
-    return state.own, ValueKeys(seeds.tobytes(), state.bits, coin)
+    return state.own, value_keys(state, sent, name)

@@ -14,11 +14,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.sharing.base_transfers import base_choice, transcript_of, value_keys
 from federated.sharing.chunks import (
     Chunk,
     checked,
     chunks_of,
-    coin_of,
     name_of,
     shares_of,
     window_of,
@@ -38,7 +38,7 @@ from federated.sharing.messages import (
     Values,
     Zeroed,
 )
-from federated.sharing.seeds import BASE, GROUPS, LEAVES, delta_seeds
+from federated.sharing.seeds import BASE, GROUPS, LEAVES
 from federated.sharing.transcript import SEED, Transcript
 from federated.sharing.transfers import CHECKED, Delta, Transfers
 from federated.sharing.trees import ValueTrees
@@ -56,7 +56,6 @@ from psi.protocol import (
     Turn,
     message,
 )
-from psi.vole_malicious import base_ot
 
 __all__ = ["ValueHolder"]
 
@@ -153,31 +152,24 @@ class ValueHolder(Role[list[Lanes]]):
             raise PeerError(f"{sent.rows} rows at the bin holder, {self._rows} here")
         if len(sent.depths) != self._columns:
             raise PeerError(f"{len(sent.depths)} columns of bins found, {self._columns} agreed")
-        about = self.context.session + self.context.step.encode()
-        transcript = Transcript.begin(self.context.random, about).hear(self.incoming)
-        drawn = np.frombuffer(transcript.draw("delta", BASE // 8), np.uint8)
-        bits = np.unpackbits(drawn, bitorder="little")
-        name, random = self._name(sent.depths), transcript.random("points")
-        points, keys = base_ot.choose(sent.point, (1 - bits).astype(np.uint8), name, random)
-        said = sent.point + points.tobytes()
-        chosen = Choosing(transcript, sent.depths, bits, keys, said)
+        transcript = transcript_of(self.context).hear(self.incoming)
+        points, choice = base_choice(transcript, sent.point, self._name(sent.depths))
+        chosen = Choosing(transcript, sent.depths, **choice)
         return Turn(chosen, [(peer, Points(points, self._lanes))], progress=0.0)
 
     def on_seeds(self, state: Choosing, sent: Seeds, peer: str) -> Turn[list[Lanes]]:
         """All seeds but one a group."""
         del peer
-        name = self._name(state.depths)
-        seeds = delta_seeds(state.keys, state.bits, sent.sent, name)
-        coin = coin_of(name, state.said[:32], state.said[32:], sent.sent)
+        keys = value_keys(state, sent, self._name(state.depths))
         none = np.zeros(sum(self._lanes << depth for depth in state.depths), np.uint64)
         transcript = state.transcript.hear(self.incoming)
         return Turn(
             Giving(
                 transcript=transcript,
                 depths=state.depths,
-                bits=state.bits,
-                seeds=seeds.tobytes(),
-                coin=coin,
+                bits=keys.bits,
+                seeds=keys.seeds,
+                coin=keys.coin,
                 answered=0,
                 proved=0,
                 given=0,

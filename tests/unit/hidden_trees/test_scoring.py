@@ -133,7 +133,7 @@ def told(kind: type, change: Callable[[Any], Any]) -> None:
     [
         (ScoringBegin, lambda m: replace(m, training=bytes(32)), "another training"),
         (ScoringBegin, lambda m: replace(m, rows=127), "127 rows at the partner, 128 here"),
-        (Points, lambda m: replace(m, points=m.points[:-1]), "not due"),
+        (Points, lambda m: replace(m, points=m.points[:-1]), "256 expected"),
         (RowChoices, lambda m: replace(m, number=1), "not due"),
         (LeafValues, lambda m: replace(m, number=1), "not due"),
         (LeafValues, lambda m: replace(m, products=m.products[:-1]), "another shape"),
