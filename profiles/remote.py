@@ -43,6 +43,7 @@ from psi.protocol import (
     JobError,
     MisuseError,
     PeerGone,
+    Refused,
 )
 
 __all__ = ["HubLink", "check_allowed", "federate_remote", "unfinished", "withdraw"]
@@ -209,8 +210,9 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
         try:
             yield held
         except FedprofileError as error:
-            stopped = place.stop_file.exists()
-            place.end("stopped" if stopped else "failed", error.message, error.hint)
+            said_no = "refused" if error.exit_code == Refused.exit_code else "failed"
+            state = "stopped" if place.stop_file.exists() else said_no
+            place.end(state, error.message, error.hint)
             raise
         except KeyboardInterrupt:
             place.end("failed", "interrupted")

@@ -46,8 +46,8 @@ class Started:
 
 @dataclass(kw_only=True)
 class Run:
-    """One run. `state` is running, done, failed or stopped; `at` holds step and share by party,
-    `direct` whom it reaches without the hub now."""
+    """One run. `state` is running, done, failed, refused (by a rule or a person) or stopped; `at`
+    holds step and share by party, `direct` whom it reaches without the hub now."""
 
     session: str
     job: str

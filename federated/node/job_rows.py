@@ -12,10 +12,12 @@ from federated.ledger.ending import told_in
 from federated.node.home import NodeHome
 from federated.node.states import STATES, Found, is_held, state_of
 from federated.session.journal import stop_file
+from federated.session.reasons import left_words
 
 __all__ = ["job_rows"]
 
 Row = dict[str, Any]
+_LEFT = ("left", "interrupted", "failed")
 _AT_REST = ("waiting", "approved", "interrupted")
 
 
@@ -72,6 +74,8 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
     if not told.last and running.get("state") in STATES and entry is None and not found.live:
         state = running["state"]  # it ended before it had a ledger
     why = running.get("error", "") or told.why or (word.why if word else "")
+    if told.left and state in _LEFT:
+        why = left_words(told.left, told.left_by)
     if not found.live and state in _AT_REST and _is_to_end(found.folder):
         why = "an officer has stopped it: the others are told once the node runs"
     return {

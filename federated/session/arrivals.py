@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from federated.session.last_word import FINISH
 from federated.session.sealing import SealedFrame
 from federated.session.shelf import Shelf, Waiting
-from psi.protocol import PeerError
+from psi.protocol import PeerError, PeerGone
 
 __all__ = ["Arrivals"]
 
@@ -41,7 +42,7 @@ class Arrivals:
     def put(self, frame: SealedFrame, now: str = "") -> SealedFrame | None:
         """Take one frame; it comes back if step `now` wants it next.
 
-        Raises `PeerError` on a gap where none can be.
+        Raises `PeerError` on a gap where none can be, `PeerGone` if the peer is past the job's end.
         """
         peer, number = self._peers[frame.sender], frame.counter
         if number < peer.opened:
@@ -59,6 +60,8 @@ class Arrivals:
                 peer.waiting.append(peer.ahead.pop(peer.expected))
                 peer.expected += 1
         elif number > peer.expected and number not in peer.ahead:
+            if not self._gaps and frame.step == FINISH:
+                raise PeerGone(f"{frame.sender}: the job has ended there")
             if not self._gaps or len(peer.ahead) >= MOST_AHEAD:
                 raise PeerError(
                     f"frame #{number} found, #{peer.expected} expected", step=frame.step

@@ -17,12 +17,16 @@ from psi.protocol import (
     Declined,
     EnvironmentFailed,
     FedprofileError,
+    PeerError,
     PeerGone,
     Text,
     message,
 )
 
 __all__ = ["Farewell", "farewell", "may_go_on"]
+
+_OVER = "PeerEnded"
+"""What is said where another party's end has ended the job here too."""
 
 _NOBODYS_FAULT = (PeerGone, EnvironmentFailed)
 _MAY_GO_ON = (FedprofileError.exit_code, PeerGone.exit_code, EnvironmentFailed.exit_code)
@@ -54,11 +58,12 @@ class Farewell:
         return plain(self.reason)
 
 
-def farewell(error: BaseException) -> Farewell:
-    """What the others are told of this error."""
+def farewell(error: BaseException, *, over: bool = False) -> Farewell:
+    """What the others are told of this error; `over` says that this party does not come back."""
     code = error.exit_code if isinstance(error, FedprofileError) else 1
     reason = plain(error.message, 200) if isinstance(error, Declined | OtherVersion) else ""
-    return Farewell(type(error).__name__[:64], code, reason)
+    word = Farewell(type(error).__name__[:64], code, reason)
+    return Farewell(_OVER, PeerError.exit_code) if over and word.returns else word
 
 
 def may_go_on(error: BaseException) -> bool:

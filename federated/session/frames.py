@@ -6,6 +6,7 @@ A party that was killed asks for what it lacks, and its peers for what they lack
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from federated.session.bundles import bundled, kinds_of, parted
 from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
 from federated.session.journal import ANEW, Journal, Point
+from federated.session.last_word import FINISH
 from federated.session.progress import NOTES, Note, NotesIn
 from federated.session.reasons import reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
@@ -41,9 +43,6 @@ __all__ = ["FINISH", "Frames", "Progress", "Sealed", "StepRecord"]
 
 Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
-
-FINISH = "finish"
-"""The last step: a peer that has closed its connection by then has done its part."""
 
 LISTEN = 0.5
 """Seconds between two looks at what comes while a person decides."""
@@ -171,11 +170,12 @@ class Frames:
                 if data == GOODBYE:
                     self.unanswered.discard(sender)
                     self._gone_peer = PeerGone(f"{sender} has closed its connection")
-                elif (
-                    peek(data) is not _Again
-                    and (frame := self._checked(sender, data)).step != FAREWELL
-                ):
-                    self._arrivals.put(frame)  # a farewell is from before
+                elif peek(data) is not _Again:
+                    frame = self._checked(sender, data)
+                    if frame.step != FAREWELL:
+                        self._arrivals.put(frame)
+                    elif (word := self._word(frame)) is not None and not word.returns:
+                        raise self._gone(frame)  # one of a peer that returns is from before
         except PeerGone as error:
             self._gone_peer = error  # where only the heads are missing, `last_round` does without
 
@@ -215,20 +215,26 @@ class Frames:
             record.messages += 1
             self._endpoint.send(one.frame.receiver, one.data)
 
-    def send_aside(self, peer: str, step: str, payload: bytes, head: bytes = b"") -> None:
+    def send_aside(self, peer: str, step: str, payload: bytes) -> None:
         """Send outside of the count, to a peer there is a channel to."""
-        envelope = Envelope(self._session, step, self._name, peer, 0, payload)
-        aside = self.channels[peer].seal_aside(envelope, self._random, head)
-        self._endpoint.send(peer, encode(aside))
+        self._endpoint.send(peer, self._aside(peer, step, payload))
 
-    def part(self, word: Farewell) -> None:
-        """Say farewell to every peer that can be reached."""
-        head = self._ledger.head().to_bytes()
+    def _aside(self, peer: str, step: str, payload: bytes, head: bytes = b"") -> bytes:
+        envelope = Envelope(self._session, step, self._name, peer, 0, payload)
+        return encode(self.channels[peer].seal_aside(envelope, self._random, head))
+
+    def part(self, word: Farewell) -> dict[str, bytes]:
+        """Say farewell to every peer that can be reached; the frame for each of them."""
+        head, said = self._ledger.head().to_bytes(), {}
         for peer in self.channels:
-            try:
-                self.send_aside(peer, FAREWELL, encode(word), head)
-            except FedprofileError:
-                continue
+            said[peer] = self._aside(peer, FAREWELL, encode(word), head)
+            with contextlib.suppress(FedprofileError):
+                self._endpoint.send(peer, said[peer])
+        return said
+
+    def last(self, peer: str) -> bytes:
+        """The last frame in the count to a peer, as it went."""
+        return next(iter(self._journal.frames(peer, self.channels[peer].sent - 1)))
 
     # in
 
@@ -370,19 +376,23 @@ class Frames:
 
     def _gone(self, frame: SealedFrame) -> PeerGone:
         """The error for a peer's goodbye; its reason is told only if the seal holds."""
-        word = None
-        try:
-            envelope = self.channels[frame.sender].open(frame)
-            if envelope is not None:
-                word = decode(envelope.payload, Farewell)
-                self.final = not word.returns
+        word = self._word(frame)
+        if word is not None:
+            self.final = not word.returns
+            with contextlib.suppress(PeerError):
                 head = self._peer_head(frame.sender)
                 self._ledger.write(
                     "farewell", peer=frame.sender, error=word.error, head=head.plain()
                 )
-        except (PeerError, KeyError):
-            pass
         return reason_of(frame.sender, word)
+
+    def _word(self, frame: SealedFrame) -> Farewell | None:
+        """What a farewell says; None where its seal does not hold."""
+        try:
+            envelope = self.channels[frame.sender].open(frame)
+            return None if envelope is None else decode(envelope.payload, Farewell)
+        except (PeerError, KeyError):
+            return None
 
     def _note(self, way: str, peer: str, frame: SealedFrame, payload: bytes, **more: Any) -> None:
         kind, kinds = peek(payload), kinds_of(payload)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from federated.session.farewell import Farewell
 from psi.protocol import PeerGone, Refused
 
-__all__ = ["PeerRefused", "Stopped", "reason_of"]
+__all__ = ["PeerRefused", "Stopped", "left_words", "reason_of"]
 
 _RESUME = "once it is mended there: fedprofile job resume, on the proposer's side"
 _LOG = "its officer sees why: fedprofile node ledger there, and the node's log"
@@ -49,6 +49,7 @@ _REASONS = {
     "PeerGone": _Reason("has lost another party of the job", _RESUME),
     "Silence": _Reason("has heard nothing for too long", _RESUME),
     "PeerRefused": _Reason("ends it, for another party of the job said no", "that one says why"),
+    "PeerEnded": _Reason("ends it, for another party of the job has ended it", "that one says why"),
     "InputError": _Reason("ends it: its table does not hold what the job needs",
                           f"was a column renamed, or a file moved? {_LOG}"),
     "JobError": _Reason("ends it: the job does not fit its tables", _LOG),
@@ -61,11 +62,20 @@ _SAME = {"CodecError": "PeerError", "PhaseError": "PeerError", "OlderCopy": "Env
 _SAME |= {"Undecided": "EnvironmentFailed"}
 
 
+def left_words(peer: str, error: str) -> str:
+    """Who left a job, and why, of the class of error in a ledger's line `farewell`."""
+    return f"{peer} {_found(error).what}"
+
+
+def _found(error: str) -> _Reason:
+    return _REASONS.get(_SAME.get(error, error), _UNKNOWN)
+
+
 def reason_of(peer: str, word: Farewell | None) -> PeerGone:
     """The error for a peer's farewell; None where its seal does not hold."""
     if word is None:
         return PeerGone(f"{peer} {_UNKNOWN.what}", hint=_UNKNOWN.hint)
-    found = _REASONS.get(_SAME.get(word.error, word.error), _UNKNOWN)
+    found = _found(word.error)
     text = f"{peer} {found.what}" + (f": {word.shown}" if word.reason else "")
     kind = PeerRefused if word.code == Refused.exit_code else PeerGone
     return kind(text, hint=found.hint)

@@ -23,9 +23,10 @@ from federated.keys.party_keys import Identity, PartyKeys
 from federated.ledger.lines import Ledger
 from federated.session.beside import Beside
 from federated.session.farewell import farewell, may_go_on
-from federated.session.frames import FINISH, Frames, Progress, StepRecord
+from federated.session.frames import Frames, Progress, StepRecord
 from federated.session.journal import CONTRACT, ENDED, Journal
 from federated.session.last_round import Finish
+from federated.session.last_word import FINISH, keep_last_word
 from federated.session.progress import NOTES, Note, NotesOut
 from federated.session.reached import Reached
 from federated.session.result_types import RESULTS
@@ -268,6 +269,8 @@ class Session:
         self._note_ways()
         heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
         self.ledger.once("finished", heads=heads, unheard=unheard)
+        for peer in set(self.peers).difference(unheard):  # who was heard lacks nothing but this
+            keep_last_word(self._home, peer, self._frames.last(peer))
         if self._hold:
             self._journal.keep(ENDED, b"")
         self.close()
@@ -308,10 +311,12 @@ class Session:
             self._note_ways()
             self.ledger.write("ended", error=type(error).__name__)
             self.ledger.sync()
-        self._frames.part(farewell(error))
+        said = self._frames.part(farewell(error, over=self._frames.final))
         with contextlib.suppress(FedprofileError):
             self.close()
         if self._frames.final or not may_go_on(error) or not self.resumable:
+            for peer, frame in said.items():
+                keep_last_word(self._home, peer, frame)
             self.forget()
 
     def close(self) -> None:

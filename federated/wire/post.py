@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from federated.session.routers import FAREWELL, Silence
+from federated.session.last_word import is_last_word
+from federated.session.routers import FAREWELL, GOODBYE, Silence
 from federated.session.sealing import frame_step
 from federated.wire.incoming import WINDOW, Incoming, StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
@@ -266,6 +267,17 @@ class PostEndpoint:
         for peer in tell:
             self._tell(peer)
 
+    def last(self, peer: str, frame: bytes) -> None:
+        """A peer has ended, its node says, and has left this frame behind: no more comes of it."""
+        with self._changed:
+            way = self._ways.get(peer)
+            if way is None or way.closed or self._failure is not None:
+                return
+            way.closed, way.away_since = True, 0.0
+            self._changed.notify_all()
+        self._came(peer, frame, 0)
+        self._came(peer, GOODBYE, 0)
+
     def away(self, peer: str) -> None:
         """The coordinator says that this peer is not connected."""
         with self._changed:
@@ -419,6 +431,9 @@ def hand_on(endpoint: PostEndpoint, parcel: Parcel) -> None:
         endpoint.away(parcel.sender)
     elif parcel.kind == Kind.REFUSED:
         refusal = Refusal.read(parcel.step)
+        if refusal is Refusal.ENDED and is_last_word(parcel.data):
+            endpoint.last(parcel.sender, parcel.data)
+            return
         # nobody signed it: it ends the run and takes no journal away
         over = "if its officer says so too, fedprofile job stop ends it here, and frees its keys"
         hint = over if refusal is Refusal.ENDED else "its node's log says more"

@@ -71,7 +71,7 @@ def show(run_id: Id, hub: Hub) -> None:
     typer.echo(f"began {_when(run.began)} UTC, {run.state}")
     if run.error:
         typer.echo(f"because: {plain(run.error, 200)}")
-    if run.hint and run.state == "failed":
+    if run.hint and run.state in ("failed", "refused"):
         typer.echo(f"hint: {plain(run.hint, 200)}")
     for name in run.parties:
         step, share = run.at.get(name, ("", 0.0))

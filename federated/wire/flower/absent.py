@@ -1,26 +1,35 @@
-"""What a party says to a part of a job that none of its processes plays."""
+"""What a party says of a job that none of its processes plays."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from federated.session.journal import was_interrupted
+from federated.session.last_word import last_word
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 
-__all__ = ["nobody_plays", "taken_up"]
+__all__ = ["ended", "nobody_plays", "taken_up"]
 
 
-def nobody_plays(parcel: Parcel, place: Path) -> Parcel:
-    """The answer to a part: away, where whoever runs the job may start it again; else ended.
+def nobody_plays(parcel: Parcel, place: Path) -> Parcel | None:
+    """The answer: ended; away, where whoever runs the job may start it again; None for none.
 
     Args:
-        parcel: the part that came.
+        parcel: what came.
         place: the job's folder at this party.
     """
+    word = ended(parcel, place)
+    if word.data or (parcel.kind == Kind.PART and not was_interrupted(place)):
+        return word
     back = (parcel.job, parcel.receiver, parcel.sender)
-    if was_interrupted(place):
-        return notice(Kind.AWAY, *back, parcel.step)
-    return notice(Kind.REFUSED, *back, Refusal.ENDED)
+    return notice(Kind.AWAY, *back, parcel.step) if parcel.kind == Kind.PART else None
+
+
+def ended(parcel: Parcel, place: Path) -> Parcel:
+    """That the job is over here, with the sealed word that this party has left for the sender."""
+    back = (parcel.job, parcel.receiver, parcel.sender)
+    word = last_word(place, parcel.sender)
+    return notice(Kind.REFUSED, *back, Refusal.ENDED, word)
 
 
 def taken_up(place: Path) -> bool:

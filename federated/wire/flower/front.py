@@ -266,8 +266,9 @@ class NodeFront:
             guest.put(parcel)
             return
         place = self.home.job(parcel.job)  # an answer needs no worker, nor does one that probes
-        if self._worker is None and parcel.kind == Kind.PART and not taken_up(place):
-            self.fleet.put(nobody_plays(parcel, place))
+        if self._worker is None and parcel.kind <= Kind.TAKEN and not taken_up(place):
+            if word := nobody_plays(parcel, place):
+                self.fleet.put(word)
             return
         with self._lock:
             worker = self._worker or (self._wake() if self._is_news(parcel) else None)

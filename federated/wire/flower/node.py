@@ -43,7 +43,7 @@ from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
-from federated.wire.flower.absent import nobody_plays
+from federated.wire.flower.absent import ended, nobody_plays
 from federated.wire.flower.job import Job, Noting
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
@@ -233,7 +233,7 @@ class NodeDaemon:
             guest.put(parcel)
         elif parcel.kind == Kind.CALL:
             self._called(parcel, job)
-        elif job is not None:
+        elif job is not None and job.live:
             hand_on(job.endpoint, parcel)
         elif parcel.kind <= Kind.BYE:
             self._unknown(parcel)
@@ -243,8 +243,8 @@ class NodeDaemon:
         place = self.home.job(parcel.job)
         if not place.exists():
             self._keep_early(parcel)
-        elif parcel.kind == Kind.PART:
-            self.fleet.put(nobody_plays(parcel, place))  # whoever runs it may start it again
+        elif word := nobody_plays(parcel, place):
+            self.fleet.put(word)
 
     def _keep_early(self, parcel: Parcel) -> None:
         with self._lock:
@@ -266,7 +266,7 @@ class NodeDaemon:
             place = self.home.job(call.session)
             if place.exists() and not (can_resume(place) or can_begin(place)):
                 _log.warning("a call for a session that has been here before")
-                self._refuse(parcel, Refusal.ENDED)
+                self.fleet.put(ended(parcel, place))
                 return
             with self._lock:
                 if sum(j.live for j in self.jobs.values()) >= MOST_JOBS:

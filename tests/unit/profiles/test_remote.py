@@ -78,7 +78,7 @@ def test_a_refusal_of_its_own_policy_says_whose_it_is(
     assert str(tmp_path / "policy.toml") in error.value.hint
     assert "Nobody else has been asked" in error.value.hint
     (run,) = (folder.load() for folder in runs_in(tmp_path / "jobs"))
-    assert run.state == "failed"
+    assert run.state == "refused"
 
 
 def test_a_run_is_stopped_while_its_own_officer_thinks(

@@ -32,6 +32,7 @@ from federated.session.session import Session
 from federated.tables.source import MemorySource
 from federated.wire.certificates import make_key, write_key
 from federated.wire.flower import node as nodes
+from federated.wire.flower.absent import nobody_plays
 from federated.wire.parcels import Kind, Parcel, notice
 from federated.wire.post import PostEndpoint, hand_on
 from profiles.job import Job
@@ -79,7 +80,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         Scene.now = self
         self.folder, self.cut, self.clock = folder, False, 0.0
-        self.cut_at = "no such step"
+        self.cut_at = self.loses = "no such step"
         self.people, self.session_clock = 40, 0.0
         self.at_connection: Callable[[], None] = lambda: None
         self.home = NodeHome.create(folder / "node", "bureau", "hub:1")
@@ -125,14 +126,20 @@ class Scene:
 
     def to_bureau(self, parcel: Parcel) -> None:
         self.cut = self.cut or parcel.step.startswith(self.cut_at)
+        if parcel.step.startswith(self.loses):
+            return
         if self.node is None:
             self.bank.away("bureau")
         elif not self.cut:
             self.node._arrived(parcel)
 
     def to_bank(self, parcel: Parcel) -> None:
-        if not self.cut:
+        if self.cut:
+            return
+        if not self.ended.is_set() or parcel.kind > Kind.BYE:
             hand_on(self.bank, parcel)
+        elif (word := nobody_plays(parcel, self.folder / "bank")) and self.node is not None:
+            self.node._arrived(word)  # as the bank's own node says, which stays
 
     def mend(self) -> None:
         """The hub is back: what was lost is sent again."""

@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from federated.session.journal import stop_file
+from federated.ledger.account import read_account
+from federated.ledger.compare import compare
+from federated.ledger.ending import told_in
+from federated.session.journal import can_resume, stop_file
+from federated.session.reasons import PeerRefused
 from federated.wire.parcels import Kind, notice
-from federated.wire.post import hand_on
+from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import PeerGone, Refused
 from tests.unit.states.scene import (
     FORBIDS,
@@ -287,6 +291,43 @@ def test_a_job_at_rest_is_stopped_while_no_node_runs(scene: Scene) -> None:
     assert scene.lines("ended")[-1]["error"] == "Stopped"
     assert not [line for line in scene.lines("sent") if line["step"].startswith("finish")]
     assert not stop_file(scene.home.job(scene.session)).exists()
+
+
+def test_a_proposer_that_has_ended_before_its_last_frame_came(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub that dies takes it along; the bank's node has kept it, and hands it out."""
+    close = PostEndpoint.close
+    monkeypatch.setattr(PostEndpoint, "close", lambda self: close(self, 0.2))
+    scene.loses = "finish"
+    scene.approve()
+    assert scene.ends() is None
+    scene.becomes("done")
+    assert scene.lines("finished")[0]["unheard"] == []
+    assert not list(scene.home.jobs.glob("*/journal"))
+    scene.stop()
+    files = [scene.folder / "bank", scene.home.job(scene.session)]
+    assert not compare(*(read_account(file / "ledger.jsonl", name=file.name) for file in files))
+
+
+def test_a_proposer_that_comes_back_to_a_job_that_was_stopped(scene: Scene) -> None:
+    """It hears by whom, in words that only that party can seal, and keeps no journal of it."""
+    at_rest(scene, "align", "running")
+    scene.bank.leave(PeerGone("killed"))
+    assert isinstance(scene.ends(), PeerGone)
+    assert can_resume(scene.folder / "bank")
+    scene.say("stop", scene.session.hex()[:8], "--now")
+    scene.becomes("refused")
+    scene.stop()  # what was said is over by the time that the bank comes back
+    scene.comes()
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+    scene.propose()
+    error = scene.ends()
+    assert isinstance(error, PeerRefused)
+    assert error.message == "bureau has stopped the job for good"
+    assert not can_resume(scene.folder / "bank")
+    assert told_in(scene.folder / "bank" / "ledger.jsonl").left_by == "Stopped"
 
 
 @SLOW
