@@ -45,6 +45,8 @@ class Federation:
     seconds: float
     tables: Mapping[str, Source]
     """The job's own copies of the tables of those parties that are here, until it is settled."""
+    models: Path | None = None
+    """Where the receiver keeps its parts of models; None: nowhere."""
     settle: Callable[[], None] = lambda: None
     """To be called once its outputs are in place: what it could be made from again goes."""
     wrote: Callable[[Callable[[str], dict[str, str]]], None] = lambda hashes: None
@@ -132,6 +134,7 @@ def federate(
         wire_bytes=traffic,
         seconds=seconds,
         tables=tables,
+        models=None if models is None else models / job.receiver,
         wrote=wrote,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.scoring.model_file import model_id
+from federated.scoring.store import ModelStore
 from federated.steps.outcome import Boosted, Carded, Grown, HiddenGrown, Outcome, Trained
 from federated.store.files import write_atomic
 from federated.tables.encoding import Encoder
@@ -36,6 +37,7 @@ from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
 from profiles.model_metrics import model_metrics, rounded
+from profiles.model_outputs import KeptCut, ModelOutputs, segments_of_models
 from profiles.months import change_metrics, change_since
 from profiles.own_table import entity_column, own_facts, own_table
 from profiles.profile import build_profiles, spread, write_parquet_atomic
@@ -93,7 +95,7 @@ def write_outputs(
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
     drifted = score_metrics(outcome, table)
-    found = _segments(job, federation, table, scores, segments_file)
+    found, strange = _segments(job, federation, table, scores, segments_file)
     grades = np.full(total, -1, np.int64)
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
@@ -147,6 +149,7 @@ def write_outputs(
         synthetic=synthetic,
         created=_now(),
         looks=lists.looks,
+        notes=strange,
         checks=checks,
         scored=drifted,
     )
@@ -293,20 +296,34 @@ def _segments(
     table: pa.Table,
     scores: Mapping[str, np.ndarray],
     file: SegmentsFile | None,
-) -> Segments | None:
+) -> tuple[Segments | None, list[str]]:
+    """The segments of all rows, and notes on them. A training keeps its own beside its models; a
+    scoring has those of the first model whose columns are there."""
     trained, own = federation.outcome.trained, job.party(job.receiver).features
+    store = None if federation.models is None else ModelStore(federation.models)
+    notes = list[str]()
+    if store is not None and not trained and table.num_rows:
+        found, notes = segments_of_models(job, store, table)
+        if found is not None:
+            return found, notes
     whole = [one.encoder for one in trained if not one.terms.features]  # by all own columns
     plain = [one for one in whole if isinstance(one, Encoder)]
     encoder = plain[0] if plain else Encoder.fit(table, own) if own else None
-    if encoder is None or not encoder.names or not table.num_rows:
-        return None
-    matrix, names = encoder.transform(table)
-    first = next(iter(scores.values()), None)
-    before = None if file is None else file.before
-    found = segments(matrix, job.profile.segments, job.seed, names, score=first, before=before)
-    if file is not None:
-        file.after = found.kept
-    return found
+    found = None
+    if encoder is not None and encoder.names and table.num_rows:
+        matrix, names = encoder.transform(table)
+        first = next(iter(scores.values()), None)
+        before = None if file is None else file.before
+        found = segments(matrix, job.profile.segments, job.seed, names, score=first, before=before)
+        if file is not None:
+            file.after = found.kept
+    if store is not None:
+        every = (*trained, *(one.trained for one in federation.outcome.counted))
+        digest = federation.contract.digest
+        cut = None if found is None or encoder is None else KeptCut.of(found, encoder)
+        made = [model_id(digest, one.terms.task) for one in every]
+        ModelOutputs(lang=job.lang, cut=cut).keep(store, made)
+    return found, notes
 
 
 def _entity(job: Job) -> dict[str, str] | None:

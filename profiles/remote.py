@@ -196,6 +196,7 @@ def federate_remote(
         wire_bytes=traffic,
         seconds=seconds,
         tables=tables,
+        models=link.home.models,
         settle=settle,
         wrote=wrote,
     )

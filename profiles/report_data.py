@@ -58,6 +58,7 @@ def report_data(
     checks: Sequence[Comparison] = (),
     scored: Mapping[str, Any] | None = None,
     looks: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> ReportData:
     """The report's data; every section that the job lacks is left out."""
     contract, outcome = federation.contract, federation.outcome
@@ -103,6 +104,7 @@ def report_data(
         run=_run(federation),
         notes=(
             *_left_out(job, federation),
+            *notes,
             *counted_words(job, federation.tables[job.receiver]),
             *(_check(check) for check in checks),
             *(score_note(task, said) for task, said in kept.items() if not said["moved"]),

@@ -11,6 +11,7 @@ from federated.scoring.card import asked_of
 from federated.scoring.model_file import LABEL, ModelPart
 from federated.scoring.store import ModelStore
 from federated.text import slug
+from profiles.language import LANGUAGES
 from psi.protocol import MisuseError
 
 __all__ = ["job_text", "receivers_part", "score_job"]
@@ -60,7 +61,9 @@ def _none(folders: Sequence[Path], named: str) -> MisuseError:
     return MisuseError(f"no model {named!r} of a receiver's in {folders[0]}{which}", hint=hint)
 
 
-def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[str] = ()) -> Path:
+def score_job(
+    part: ModelPart, beside: Path, table: str = "", facts: Sequence[str] = (), lang: str = ""
+) -> Path:
     """Write the job file beside tables.toml, unless it is there; where it is.
 
     Args:
@@ -68,6 +71,7 @@ def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[st
         beside: the folder for it.
         table: the logical table of the receiver's rows; "" takes the training's.
         facts: columns of it to carry into the profiles; the first names the entity.
+        lang: the language of the report; "" for English.
 
     Raises:
         EnvironmentFailed: it cannot be written.
@@ -76,7 +80,7 @@ def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[st
     from federated.store.files import write_atomic
 
     name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)
-    path, text = beside / f"{name}.toml", job_text(part, table, facts)
+    path, text = beside / f"{name}.toml", job_text(part, table, facts, lang)
     if path.exists() and path.read_text("utf-8") != text:
         raise MisuseError(
             f"{path} is there and says something else",
@@ -86,11 +90,13 @@ def score_job(part: ModelPart, beside: Path, table: str = "", facts: Sequence[st
     return path
 
 
-def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = ()) -> str:
+def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = (), lang: str = "") -> str:
     """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`."""
     about = {"name": f"score {part.task}", "purpose": part.purpose, "entity": part.entity}
     if part.purpose_class:
         about["purpose_class"] = part.purpose_class
+    if lang not in ("", LANGUAGES[0]):
+        about["lang"] = lang
     lines = ["[job]", *_said(about | {"receiver": part.receiver})]
     for each in part.brought:
         own = table if table and each.party == part.receiver else each.table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from profiles.kept_segments import KeptSegment, KeptSegments, kept_after
 from profiles.reasons import phrase
 from psi.protocol.errors import InputError, MisuseError
 
-__all__ = ["Segments", "segments"]
+__all__ = ["Segments", "nearest", "segments", "standardised"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -29,14 +29,16 @@ _SMALL = 0.01  # of all rows: a smaller group goes into the nearest
 _NO_WORSE = 1.02  # of squared distances: to stay with earlier segments is worth as much
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Segments:
     """Segment 1 is `number == 1`, and so on; lower numbers come first in reports.
 
     `number` int64[rows] from 1; `descriptions` and `sizes` one a segment; `centres`
     float64[segments, d] in standard deviations from the mean of all rows; `given` the segments'
     numbers, rising, where they are others than 1, 2, … since an earlier run gave them; `kept` what
-    the next run may go on from.
+    the next run may go on from. `points` float64[segments, d] are those of which the nearest takes
+    a row, `mean` and `scale` float64[d] what rows are brought to before, a scale of 0 of a constant
+    column; empty where another run has cut.
     """
 
     number: Ints
@@ -45,6 +47,9 @@ class Segments:
     centres: Floats
     given: tuple[int, ...] = ()
     kept: KeptSegments | None = None
+    points: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    mean: Floats = field(default_factory=lambda: np.zeros(0))
+    scale: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -104,11 +109,12 @@ def segments(
     names = [f"column {place}" for place in range(1, width + 1)] if names is None else names
     if k < 1 or len(names) != width or (score is not None and score.shape != (rows,)):
         raise MisuseError(f"found k = {k}, {len(names)} names, {width} columns, {rows} rows")
-    standard, overall, scale = _standardised(matrix)
+    overall, scale = _spread(matrix)
+    standard = standardised(matrix, overall, scale)
     start = None if before is None else before.starts(names, k)
     if start is not None:
         start = (start - overall) / scale
-    code = _cluster(standard, k, seed, start)
+    code, points = _cluster(standard, k, seed, start)
     order = _order(code, score)
     number = np.argsort(order)[code]
     sizes = np.bincount(number)
@@ -117,12 +123,22 @@ def segments(
     for place, centre in enumerate(centres):
         inside = matrix[number == place]
         told.append(_describe(inside, centre, overall, names, words))
-    found = Segments(number + 1, tuple(told), tuple(int(size) for size in sizes), centres)
-    return _numbered(found, names, overall, scale, before)
+    found = Segments(
+        number=number + 1,
+        descriptions=tuple(told),
+        sizes=tuple(int(size) for size in sizes),
+        centres=centres,
+    )
+    return _numbered(found, points[order], names, overall, scale, before)
 
 
 def _numbered(
-    found: Segments, names: Sequence[str], mean: Floats, scale: Floats, before: KeptSegments | None
+    found: Segments,
+    points: Floats,
+    names: Sequence[str],
+    mean: Floats,
+    scale: Floats,
+    before: KeptSegments | None,
 ) -> Segments:
     """The segments with the numbers and names that they had before, and what is kept of them."""
     units = np.where(np.isfinite(scale), scale, 0.0)
@@ -137,30 +153,46 @@ def _numbered(
     ]
     order = np.argsort(numbers)
     return Segments(
-        np.array(numbers, np.int64)[found.number - 1],
-        tuple(told[place] for place in order),
-        tuple(found.sizes[place] for place in order),
-        found.centres[order],
-        tuple(numbers[place] for place in order),
-        kept_after(before, names, units, here, found.sizes),
+        number=np.array(numbers, np.int64)[found.number - 1],
+        descriptions=tuple(told[place] for place in order),
+        sizes=tuple(found.sizes[place] for place in order),
+        centres=found.centres[order],
+        given=tuple(numbers[place] for place in order),
+        kept=kept_after(before, names, units, here, found.sizes),
+        points=points[order],
+        mean=mean,
+        scale=units,
     )
 
 
-def _standardised(matrix: Floats) -> tuple[Floats, Floats, Floats]:
-    """Columns of zero mean and unit deviation, constant ones zero; the means and deviations, these
-    infinite of constant ones."""
+def _spread(matrix: Floats) -> tuple[Floats, Floats]:
+    """Means and deviations of columns, these infinite of constant ones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column of NaN only
         mean, deviation = np.nanmean(matrix, axis=0), np.nanstd(matrix, axis=0)
     mean = np.nan_to_num(mean)
-    scale = np.where(np.nan_to_num(deviation) > 1e-12, np.nan_to_num(deviation), np.inf)
-    found = matrix - mean  # one copy: of a million rows half a gigabyte
+    return mean, np.where(np.nan_to_num(deviation) > 1e-12, np.nan_to_num(deviation), np.inf)
+
+
+def standardised(matrix: Floats, mean: Floats, scale: Floats) -> Floats:
+    """`float64[rows, d]` in deviations from the mean, NaN as the mean; one copy: of a million rows
+    half a gigabyte."""
+    found = matrix - mean
     found /= scale
-    return np.nan_to_num(found, copy=False), mean, scale
+    return np.nan_to_num(found, copy=False)
 
 
-def _cluster(standard: Floats, k: int, seed: int, start: Floats | None = None) -> Ints:
-    """Cluster codes as k-means gives them, only those in use."""
+def nearest(standard: Floats, points: Floats) -> Ints:
+    """`int64[rows]`: the place of the point that takes each row, as k-means measures."""
+    near = np.clip(standard, -_FAR, _FAR)
+    away = np.square(points).sum(axis=1) - 2.0 * (near @ points.T)
+    return np.asarray(away.argmin(axis=1), np.int64)
+
+
+def _cluster(
+    standard: Floats, k: int, seed: int, start: Floats | None = None
+) -> tuple[Ints, Floats]:
+    """Cluster codes as k-means gives them, only those in use, and their points."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -188,8 +220,8 @@ def _cluster(standard: Floats, k: int, seed: int, start: Floats | None = None) -
         least = small[np.argmin(sizes[small])]
         distances[:, least] = np.inf
         code[code == least] = distances[code == least].argmin(axis=1)
-    _, code = np.unique(code, return_inverse=True)
-    return np.asarray(code, np.int64)
+    used, code = np.unique(code, return_inverse=True)
+    return np.asarray(code, np.int64), np.asarray(model.cluster_centers_, np.float64)[used]
 
 
 def _order(code: Ints, score: Floats | None) -> Ints:

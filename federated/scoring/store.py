@@ -1,7 +1,8 @@
 """A party's model parts: one sealed file each, written once.
 
-models/ID    the part of a model, sealed (`federated.store.vault`)
-models/key   opens them (0600)
+models/ID        the part of a model, sealed (`federated.store.vault`)
+models/ID.NOTE   what else its owner keeps of a model, sealed; contracts do not name it
+models/key       opens them (0600)
 """
 
 from __future__ import annotations
@@ -63,11 +64,20 @@ class ModelStore:
             raise InputError(f"model {name}: the file of another model lies here")
         return part
 
+    def write_note(self, name: str, note: str, data: bytes) -> None:
+        """Keep something beside a part, in the place of what was kept there by that name."""
+        self._vault.write(f"{name}.{note}", data, f"{name}.{note}".encode())
+
+    def read_note(self, name: str, note: str) -> bytes | None:
+        """What is kept beside a part, None: nothing. Raises `InputError` if it was altered."""
+        return self._vault.read(f"{name}.{note}", f"{name}.{note}".encode())
+
     def remove(self, name: str) -> None:
-        """Forget a part. Raises `MisuseError` where there is none."""
+        """Forget a part, and what is kept beside it. Raises `MisuseError` where there is none."""
         if not self.has(name):
             raise MisuseError(f"no model {name!r} is kept here")
-        (self._folder / name).unlink()
+        for file in (*self._folder.glob(f"{name}.*"), self._folder / name):
+            file.unlink()
 
     def ids(self) -> list[str]:
         """All that are kept."""

@@ -42,8 +42,9 @@ def score(
 ) -> None:
     """Score new or changed customers by a model of which each party has kept its part.
 
-    Of a model a job file is written beside --tables, by its training's parties, keys and columns;
-    change it there where something is another now, and name the file. What is told is what
+    Of a model a job file is written beside --tables, by its training's parties, keys, columns and
+    language; change it there where something is another now, and name the file. Segments are those
+    that the training made. What is told is what
     `fedprofile plan` says of that file.
     """
     from federated.cli.model import store_of
@@ -52,6 +53,7 @@ def score(
     from federated.scoring.store import ModelStore
     from profiles.cli.run import check_lang, run
     from profiles.job import Job
+    from profiles.model_outputs import ModelOutputs
     from profiles.score_job import receivers_part, score_job
     from psi.protocol import MisuseError
 
@@ -70,7 +72,9 @@ def score(
         if what == part.task and (others := store.others(part)):
             of = f"the last of {1 + len(others)} models of {what!r} is taken"
             typer.echo(f"{of}; others are {', '.join(others)}", err=True)
-        job = score_job(part, tables.absolute().parent, table, fact or ())
+        said = ModelOutputs.read(store, part.id)
+        beside = tables.absolute().parent
+        job = score_job(part, beside, table, fact or (), "" if said is None else said.lang)
         typer.echo(f"{job}: scores by model {part.id}{more_told(part)}", err=True)
     elif table or fact:
         raise MisuseError(

@@ -72,7 +72,12 @@ def outputs(folder: Path) -> Path:
         profiles=profiles.filter(pa.array(SHOWN)),
         targets=leads,
         leads=best,
-        segment=Segments(np.array([1, 2] * 4), ("x high", "x low"), (4, 4), np.zeros((2, 1))),
+        segment=Segments(
+            number=np.array([1, 2] * 4),
+            descriptions=("x high", "x low"),
+            sizes=(4, 4),
+            centres=np.zeros((2, 1)),
+        ),
         scores={"churn": np.linspace(0.1, 0.8, 8)},
         report=report,
     )

@@ -163,6 +163,11 @@ def test_the_same_rows_have_the_scores_of_the_training(
         ledger = read_ledger(folder / "again" / "parties" / name / "ledger.jsonl")
         told = [one["body"]["line"] for one in ledger if one["kind"] == "disclosure"]
         assert line in told
+    assert first.profiles is not None
+    assert found.profiles is not None
+    both = ["entity", "segment", "segment_name"]
+    assert found.profiles[both].equals(first.profiles[both]), "of the training, not cut anew"
+    assert first.profiles["segment"].nunique() == 6
     hashes = found.federation.contract.party("bureau").parts
     assert hashes == tuple(part(folder, task, "bureau").digest for task in ("grown", "fitted"))
 
@@ -261,13 +266,14 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     new = tables(60, seed=8, name="n")
     moved = new["bank.t"].column("z").to_numpy() + 4
     new["bank.t"] = new["bank.t"].set_column(1, "z", pa.array(moved)).drop_columns(["y"])
-    scores = []
+    scores, segments = [], []
     for name, rows in (("many", 60), ("one", 1)):
         asked = job(folder) | {"target": [{"product": "calls", "task": "fitted", "top": 5}]}
         mine = {"bank.t": new["bank.t"].slice(0, rows), "bureau.t": new["bureau.t"].slice(0, rows)}
         found = run_job(Job.load(asked), mine, tmp_path / name, models=tmp_path / "models")
         assert found.profiles is not None
         scores.append(found.profiles[["score_grown", "score_fitted"]].to_numpy())
+        segments.append(found.profiles["segment"].tolist())
         listed, score = found.targets, found.profiles["score_fitted"]
         assert listed is not None
         assert listed["score"].tolist() == sorted(score, reverse=True)[:5]
@@ -278,6 +284,7 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
             page = found.report().read_text()
             assert page.index("Look before the scores are used") < page.index('id="segments')
     assert np.array_equal(scores[0][:1], scores[1])
+    assert segments[0][:1] == segments[1], "a customer by himself is where he is among others"
     for at, table in enumerate(("bank", "bureau")):
         pyarrow.csv.write_csv(new[f"{table}.t"].slice(0, 40 + at), tmp_path / f"{table}.csv")
     bound = "".join(f'[{name}.t]\npath = "{name}.csv"\n' for name in ("bank", "bureau"))
@@ -299,6 +306,7 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     assert "no [[score]] found, one needed" in str(trains.exception)
     shown = pq.read_table(tmp_path / "cli" / "profiles.parquet").to_pandas().set_index("entity")
     assert "n7" not in shown.index, "who has withdrawn is scored by nobody"
+    assert shown.segment["n3"] == segments[0][3]
     again = [shown.score_fitted[f"n{n}"] for n in range(40) if n != 7]
     # the command takes the training's score_bits, coarser steps than those above
     assert np.corrcoef(again, np.delete(scores[0][:40, 1], 7))[0, 1] > 0.99
