@@ -21,7 +21,7 @@ from profiles.copies import EXPORT, note_copy
 from profiles.dictionary import NOTE
 from profiles.duckdb_file import new_duckdb_file
 from profiles.spreadsheet import joined_lists, write_sheets
-from psi.protocol.errors import EnvironmentFailed, InputError, MisuseError
+from psi.protocol.errors import InputError, MisuseError, not_installed
 
 __all__ = ["export"]
 
@@ -110,18 +110,14 @@ def _to_workbook(tables: dict[str, pa.Table], path: Path) -> None:
             hint="copy to a .duckdb file or a database",
         )
     if not write_sheets(tables, path):
-        raise EnvironmentFailed(
-            "a workbook needs the package XlsxWriter", hint="pip install 'fedprofile[spreadsheet]'"
-        )
+        raise not_installed("a workbook", "XlsxWriter", "fedprofile[spreadsheet]")
 
 
 def _to_postgres(tables: dict[str, pa.Table], address: str, schema: str, overwrite: bool) -> None:
     try:
         import psycopg
     except ImportError:
-        raise EnvironmentFailed(
-            "a database needs the package psycopg", hint="pip install 'fedprofile[postgres]'"
-        ) from None
+        raise not_installed("PostgreSQL", "psycopg", "fedprofile[postgres]") from None
     try:
         given: dict[str, Any] = dict(patient(address))
         with psycopg.connect(address, **given) as connection:

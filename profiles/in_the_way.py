@@ -16,7 +16,7 @@ from profiles.job import Job
 from profiles.own_table import check_own
 from profiles.proposal import nameless_draft
 from profiles.specs import PartySpec
-from psi.protocol import FedprofileError
+from psi.protocol import EnvironmentFailed, FedprofileError
 
 __all__ = ["in_the_way"]
 
@@ -27,7 +27,7 @@ def in_the_way(
     """Why a job would end before this party signs, as far as its own tables show: a sentence each.
 
     The same checks as in a job: those of every step, of what the receiver's outputs need, and of
-    what columns were taken for before (`frozen`).
+    what columns were taken for before (`frozen`). Raises `EnvironmentFailed` for a missing package.
     """
     contract, found = nameless_draft(job), list[str]()
     for check in ("held", "columns", "steps", "outputs"):
@@ -41,6 +41,8 @@ def in_the_way(
                 _check_brought(contract.with_party(own), party.name)
             elif party.name == job.receiver:
                 check_own(job, source)
+        except EnvironmentFailed:  # the machine's, not the tables'
+            raise
         except FedprofileError as error:
             here = error.hint.startswith("fedprofile preflight")  # which is what says it
             hint = f": {error.hint}" if error.hint and not here else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from psi.protocol import MisuseError
+from psi.protocol import not_installed
 
 __all__ = ["TAIL", "Noise", "discrete_laplace", "most_noise"]
 
@@ -22,14 +22,12 @@ TAIL = 45
 def discrete_laplace(scales: Sequence[int]) -> list[int]:
     """Integers with P(x) in proportion to exp(-|x| / scale), one for each scale.
 
-    Raises `MisuseError` where OpenDP is not installed.
+    Raises `EnvironmentFailed` where OpenDP is not installed.
     """
     try:
         import opendp.prelude as dp
     except ImportError:
-        raise MisuseError(
-            "noise needs OpenDP, which is not installed", hint="pip install 'fedprofile[noise]'"
-        ) from None
+        raise not_installed("noise", "OpenDP", "fedprofile[noise]") from None
     dp.enable_features("contrib")
     drawn = [0] * len(scales)
     for scale in set(scales):

@@ -27,18 +27,23 @@ from federated.readers.database_errors import reason
 from federated.readers.postgres_watch import PATIENCE, patient, watch, within
 from federated.readers.sniff import unreadable
 from federated.readers.stored import read_stored
-from psi.protocol.errors import InputError
+from psi.protocol.errors import EnvironmentFailed, InputError, not_installed
 
 __all__ = [
     "DatabaseReader",
     "arrow_expression",
     "database_file",
     "duckdb_connection",
+    "no_driver",
     "server_connection",
 ]
 
 
 _AS_TEXT = ("TIME WITH TIME ZONE", "INTERVAL", "BIT")
+_EXTRAS = dict.fromkeys(("postgres", "postgresql"), "fedprofile[postgres]") | {
+    "pyspark": "fedprofile[spark]"
+}
+"""What has the driver of a scheme; of others Ibis's extra of that name."""
 _SHOWN = 60
 """Letters of a type that an error shows: a nested one may be pages long."""
 
@@ -134,6 +139,12 @@ def server_connection(url: str) -> Any:
     found = within(2 * PATIENCE, lambda: ibis.connect(url, **patient(url)))
     watch(found.con)
     return found
+
+
+def no_driver(where: str, scheme: str) -> EnvironmentFailed:
+    """The error of a database whose driver is not installed."""
+    needed = _EXTRAS.get(scheme, f"ibis-framework[{scheme}]")
+    return not_installed(f"{where}: {scheme}", "its driver", needed)
 
 
 def arrow_expression(connection: Any, name: str, table: pa.Table) -> Any:
@@ -237,10 +248,7 @@ class DatabaseReader(Reader):
         except InputError:
             raise
         except ImportError:
-            raise InputError(
-                f"{self.where}: no driver for {self._scheme}",
-                hint=f"pip install 'ibis-framework[{self._scheme}]'",
-            ) from None
+            raise no_driver(self.where, self._scheme) from None
         except Exception as error:  # drivers raise types of their own, the password in the text
             raise self._unopened(error) from None
 

@@ -95,7 +95,7 @@ def _there(key: pa.Array) -> np.ndarray:
 
 
 def check_packages(contract: Contract, party: str) -> None:
-    """Raise `MisuseError` if this party is to add noise and has no package for it.
+    """Raise `EnvironmentFailed` if this party is to add noise and has no package for it.
 
     A partner adds it to what it tells of categories and sums, the receiver to its labels' counts.
     """

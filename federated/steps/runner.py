@@ -73,7 +73,7 @@ def facts_of(
     Raises:
         InputError: a column that a step could not use, with how many values are in the way.
         Refused: too few rows of a class, or with a usable key; another model than is kept here.
-        MisuseError: a package that a step needs is not installed.
+        EnvironmentFailed: a package that a step needs is not installed.
     """
     for kind in dict.fromkeys(kind for level in terms.kinds for kind in level):
         check_kind(kind)  # a missing package is told before a table is read

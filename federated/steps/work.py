@@ -41,7 +41,7 @@ class Work:
 
     Raises:
         PeerError: the table is not the one whose snapshot the contract has.
-        MisuseError: a package that a step needs is not installed.
+        EnvironmentFailed: a package that a step needs is not installed.
     """
 
     def __init__(

@@ -22,6 +22,7 @@ from federated.readers.database import (
     arrow_expression,
     database_file,
     duckdb_connection,
+    no_driver,
     server_connection,
 )
 from federated.readers.database_errors import reason
@@ -194,6 +195,8 @@ def _connect(tables: Mapping[str, Table], names: Iterable[str]) -> Any:
         return server_connection(url)
     except InputError:
         raise
+    except ImportError:
+        raise no_driver(table.where, url.partition(":")[0]) from None
     except Exception as error:  # the driver's text may hold the password
         raise _failed(table, f"cannot connect to {url.partition(':')[0]}", error) from None
 

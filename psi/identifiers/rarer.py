@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from psi.identifiers import codes
 from psi.identifiers.columns import fold_wide
 from psi.identifiers.text import Parsed
-from psi.protocol import EnvironmentFailed, MisuseError, Share
+from psi.protocol import EnvironmentFailed, MisuseError, Share, not_installed
 
 __all__ = ["PREFIXES", "Check", "Progress", "checker", "over_distinct"]
 
@@ -76,10 +76,7 @@ def _vetted(text: str) -> int:
 
 
 def _missing(package: str) -> EnvironmentFailed:
-    return EnvironmentFailed(
-        f"this kind of identifier needs {package}, which is not installed",
-        hint="pip install 'fedprofile[identifiers]'",
-    )
+    return not_installed("this kind of identifier", package, "fedprofile[identifiers]")
 
 
 def _stdnum(name: str) -> Check:

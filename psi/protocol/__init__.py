@@ -14,6 +14,7 @@ from psi.protocol.errors import (
     PeerGone,
     PhaseError,
     Refused,
+    not_installed,
 )
 from psi.protocol.harness import Pair
 from psi.protocol.role import Context, Done, Idle, Outgoing, Random, Role, Share, Turn
@@ -51,4 +52,5 @@ __all__ = [
     "encode",
     "gathered",
     "message",
+    "not_installed",
 ]

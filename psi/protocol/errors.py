@@ -19,6 +19,7 @@ __all__ = [
     "PeerGone",
     "PhaseError",
     "Refused",
+    "not_installed",
 ]
 
 
@@ -97,3 +98,10 @@ class PeerGone(EnvironmentFailed):
     """The other party ended or cannot be reached."""
 
     exit_code = 8
+
+
+def not_installed(what: str, package: str, needed: str) -> EnvironmentFailed:
+    """The error of `what` an optional package does; `needed` is what pip installs for it."""
+    return EnvironmentFailed(
+        f"{what} needs {package}, which is not installed", hint=f"pip install '{needed}'"
+    )

@@ -29,6 +29,7 @@ from federated.paillier.randomness import full_width_residues
 from psi.protocol import (
     Context,
     Envelope,
+    EnvironmentFailed,
     InputError,
     MisuseError,
     Pair,
@@ -227,7 +228,7 @@ def test_a_range_is_needed(text: str) -> None:
 
 def test_opendp_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opendp.prelude", None)
-    with pytest.raises(MisuseError, match=r"needs OpenDP.*pip install 'fedprofile\[noise\]'"):
+    with pytest.raises(EnvironmentFailed, match=r"needs OpenDP.*pip install 'fedprofile\[noise\]'"):
         discrete_laplace([5])
 
 

@@ -167,7 +167,7 @@ def test_it_reads_files_and_says_what_a_database_needs(tmp_path: Path) -> None:
         + f"""
 from pathlib import Path
 from federated.readers import CsvFormat, of_database, of_path
-from psi.protocol import InputError
+from psi.protocol import EnvironmentFailed
 
 folder = Path({str(tmp_path)!r})
 (folder / "a.csv").write_text("id,x\\n1,2\\n")
@@ -175,7 +175,7 @@ assert of_path("t", folder / "a.csv", CsvFormat()).read(["id"]).num_rows == 1
 (folder / "a.duckdb").write_bytes(b"")
 try:
     of_database("t", "duckdb:///a.duckdb", "t", folder).columns()
-except InputError as error:
+except EnvironmentFailed as error:
     print(error.message, error.hint)
 """
     )
@@ -183,5 +183,5 @@ except InputError as error:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "no driver for duckdb" in done.stdout
+    assert "duckdb needs its driver, which is not installed" in done.stdout
     assert "ibis-framework[duckdb]" in done.stdout

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from profiles.cli import app
+from psi.protocol import EnvironmentFailed
 
 JOB = """
 [job]
@@ -80,15 +81,14 @@ def test_a_package_for_the_noise_on_bins_is_missing(
     """At the party whose labels it hides, and no other; `plan` says it too."""
     monkeypatch.setitem(sys.modules, "opendp", None)
     monkeypatch.setattr(f"{__name__}.JOB", JOB + '[[binning]]\nlabel = "bank.left"\n')
-    code, problems = said(tmp_path, "bank")
-    assert code
-    assert "noise needs OpenDP" in problems
-    assert "fedprofile[noise]" in problems
     assert said(tmp_path, "bureau") == (0, "")
-    words = ["plan", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code
-    assert "noise needs OpenDP" in done.output + str(done.exception)
+    for command in ("preflight", "plan", "run"):
+        words = [command, str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+        ended = CliRunner().invoke(app, words).exception
+        assert isinstance(ended, EnvironmentFailed), command
+        assert str(ended) == (
+            "noise needs OpenDP, which is not installed (pip install 'fedprofile[noise]')"
+        )
 
 
 @pytest.mark.parametrize(
