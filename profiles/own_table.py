@@ -36,6 +36,7 @@ from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
 
 __all__ = [
+    "check_list_columns",
     "check_own",
     "check_types",
     "entity_column",
@@ -71,13 +72,7 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
             raise
         command = f"fedprofile flows labels {job.file} --tables TABLES --out FILE"
         raise InputError(error.message, hint=f"a job's [label] is written by: {command}") from None
-    for place, target in enumerate(job.targets, start=1):
-        taken = [c for c in target.columns if c in (*RESERVED, *OFFER_COLUMNS, entity_column(job))]
-        if taken:
-            raise JobError(
-                f"{job.file}: [[target]] {place} columns: {taken[0]!r} is in every list already",
-                hint="leave it out, or give the table's column another name",
-            )
+    check_list_columns(job)
     for place, target in enumerate(job.targets, start=1):
         if target.channel:
             check_channel(job, f"[[target]] {place}", target.channel, source)
@@ -128,6 +123,17 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
         for offer in job.offers:
             for column in offer.columns:
                 check_numbers(numbers, column, offer)
+
+
+def check_list_columns(job: Job) -> None:
+    """Raise `JobError` where a list is to carry a column that every list has, whatever is in it."""
+    for place, target in enumerate(job.targets, start=1):
+        taken = [c for c in target.columns if c in (*RESERVED, *OFFER_COLUMNS, entity_column(job))]
+        if taken:
+            raise JobError(
+                f"{job.file}: [[target]] {place} columns: {taken[0]!r} is in every list already",
+                hint="leave it out, or give the table's column another name",
+            )
 
 
 def _check_entity(job: Job, source: Source) -> None:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from federated.approval.policy import ONE_PROCESS
-from federated.contract.completion import complete
 from federated.contract.cost import Estimate
 from federated.contract.disclosures import disclosures
 from federated.contract.instead import sums_instead
@@ -24,7 +22,6 @@ from federated.releases.label_bits import LabelBits, label_bits
 from federated.releases.limits import NEW_LABEL_BITS, ReleaseLimits
 from federated.releases.row_bits import RowBits, row_bits
 from federated.steps.facts import asked_of_bases
-from federated.steps.runner import facts_of
 from federated.store.plain import to_plain
 from federated.tables.admitted import AdmittedTables
 from federated.tables.basis import Admission
@@ -38,18 +35,16 @@ from profiles.held_columns import check_held
 from profiles.job import Job
 from profiles.leaks import with_leaks
 from profiles.own_table import check_own, sieved
+from profiles.preconditions import own_terms, signed
 from profiles.proposal import nameless_draft
 from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
-from psi.align import PROTOCOLS
 from psi.kernels.montgomery import best_path
 
 __all__ = ["Plan", "TableTaken", "estimate", "planned"]
 
 STARTING = 1.0
 """Seconds for keys, handshake, contract and ledger heads."""
-ROWS = 100_000
-"""What a table is taken to have where none is looked at."""
 KEPT = "while the partner keeps its tags and its records stay the same"
 PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
@@ -141,7 +136,7 @@ def planned(
         source: the parties' tables, from `open_tables`, of one party at least; None: nothing is
             looked at.
         rows: what a table that is not looked at counts; 0: as many as the largest that is, or
-            `ROWS` where none is.
+            100,000 where none is.
         frozen: what columns were taken for in the last run, to which the next will be held.
 
     Raises:
@@ -156,8 +151,10 @@ def planned(
         check_own(lister, own)
     if seen is not None:
         check_held(job, (p.name for p in job.parties if p.name not in elsewhere), seen, frozen)
-    contract = _with_facts(job, source, elsewhere, rows)
-    contract, protocol, why = _completed(contract)
+    contract = _contract(job, source, elsewhere, rows)
+    protocol, why = chosen_protocol(replace(contract, align=nameless_draft(job).align))
+    why = why if protocol else ""
+    contract = replace(contract, disclosures=disclosures(contract))
     taken = max((contract.party(name).rows for name in elsewhere), default=0)
     keeps = any(align.keep_tags_days for align in contract.align)
     return Plan(
@@ -250,29 +247,10 @@ def estimate(contract: Contract) -> Estimate:
     return sum(costs, start=Estimate(STARTING, 0, 0))
 
 
-def _with_facts(job: Job, source: Source | None, elsewhere: tuple[str, ...], rows: int) -> Contract:
-    """The draft, under keys that are thrown away, with what tables are and are taken to be."""
-    contract = nameless_draft(job)
-    for terms in contract.parties:
+def _contract(job: Job, source: Source | None, elsewhere: tuple[str, ...], rows: int) -> Contract:
+    """The contract, under keys that are thrown away, with what tables are and are taken to be."""
+    draft, known = nameless_draft(job), {}
+    for terms in draft.parties:
         if source is not None and terms.name not in elsewhere:
-            contract = contract.with_party(facts_of(terms, source, b"", contract))
-            ONE_PROCESS.check_columns(contract, terms, source)
-            if not elsewhere:  # elsewhere a node's own policy says what it allows
-                ONE_PROCESS.check_noise(contract, terms)
-    counted = rows or max(party.rows for party in contract.parties) or ROWS
-    for terms in (contract.party(name) for name in elsewhere):
-        widths = tuple(len(contract.features(train, terms.name)) for train in contract.train)
-        contract = contract.with_party(replace(terms, rows=counted, design_columns=widths))
-    return contract
-
-
-def _completed(contract: Contract) -> tuple[Contract, str, str]:
-    """The contract as it would be; which protocol, and why.
-
-    What the parties' policies say is not known here: they are taken to accept every protocol.
-    """
-    accepting = tuple(replace(p, protocols=tuple(PROTOCOLS)) for p in contract.parties)
-    contract = replace(contract, parties=accepting)
-    name, why = chosen_protocol(contract)
-    contract = complete(contract)
-    return replace(contract, disclosures=disclosures(contract)), name, why if name else ""
+            known[terms.name] = own_terms(draft, terms.name, source)
+    return signed(draft, known, source, rows)

@@ -7,6 +7,7 @@ that a plan whose folds or classes would likely come out too small is refused as
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,9 @@ def _several(contract: Contract, partner: str) -> bool:
     return hidden and len(contract.party(partner).keys) > 1
 
 
-def check_brought(contract: Contract, terms: TrainTerms) -> None:
-    """Raise `JobError` where a partner has no column to train on."""
-    for name in terms.partners:
+def check_brought(contract: Contract, terms: TrainTerms, names: Sequence[str] = ()) -> None:
+    """Raise `JobError` where one of `names`, or else a partner, has no column to train on."""
+    for name in names or terms.partners:
         if not contract.design_columns(terms, name):
             raise JobError(
                 f"[[party]] features: no usable column of {name} for '{terms.task}'",

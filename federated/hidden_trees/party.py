@@ -55,7 +55,7 @@ class HiddenParty(Party[R]):
         if self._rows < FEWEST_ROWS:
             raise Refused(
                 f"{self._rows:,} rows found, hidden trees need {FEWEST_ROWS:,}",
-                hint='fewer rows do not bear the noise: tells = "splits", or model = "logistic"',
+                hint='fewer rows do not bear the noise: tells = "sides", or model = "logistic"',
             )
 
     # trees of seeds, of both parties' columns at a time

@@ -27,6 +27,7 @@ from federated.scoring.fixed import fixed_scores, shift_of
 from federated.scoring.spread import Spread
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import refuse_unclear
+from federated.tables.matrix import numeric_matrix
 from federated.trees import FeatureModel, LabelModel
 from psi.protocol import MisuseError, Refused
 
@@ -156,7 +157,12 @@ class ModelPart:
         return shift_of(self.of_part.deviation, score_bits)
 
     def check_columns(self, table: pa.Table, where: str) -> None:
-        """Raise `Refused` unless a table has the columns, each of the type that was trained on."""
+        """Look for the columns, each of the type that was trained on and of values it takes.
+
+        Raises:
+            Refused: a column that is missing, or of another type.
+            InputError: a value that is no finite number in a column of numbers.
+        """
         for name, kind in self.types.items():
             if name not in table.column_names:
                 raise Refused(
@@ -171,6 +177,8 @@ class ModelPart:
                     f"trained on it as a {kind}",
                     hint="types in tables.toml say what a column is",
                 )
+            if kind == "number":
+                numeric_matrix(table, [name], where=where)
 
     def fixed(self, table: pa.Table) -> NDArray[np.int64]:
         """This party's part of each row's score, in units of 2^-30; of a regression.

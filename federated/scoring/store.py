@@ -53,7 +53,13 @@ class ModelStore:
             MisuseError: there is none, or it is of another version.
             InputError: it was altered.
         """
-        data = self._vault.read(name, name.encode()) if is_id(name) else None
+        try:
+            data = self._vault.read(name, name.encode()) if is_id(name) else None
+        except InputError:
+            raise InputError(
+                f"model {name}: the part that is kept was altered, or is under another key",
+                hint="bring the folder back from a copy, or train again",
+            ) from None
         if data is None:
             raise MisuseError(
                 f"no model {name!r} is kept here, {len(self.ids())} are",

@@ -52,9 +52,11 @@ def check_usable(contract: Contract, party: str, table: pa.Table) -> None:
     least = max((1, *(a.minimum_overlap for a in asked)))
     if not asked or not terms.keys:
         return
-    most = min(a.largest_set for a in asked)
-    if table.num_rows > most:
-        _check_largest(terms, table, most)
+    most = [(a.largest_set, "largest_set") for a in asked]
+    if party == contract.receiver:  # whose items the partner counts under its kept tags
+        most += [(a.keep_tags_items, "keep_tags_items") for a in asked if a.keep_tags_days]
+    if table.num_rows > min(most)[0]:
+        _check_largest(terms, table, *min(most))
     usable, distinct = 0, pa.array([], pa.large_string())
     for start in range(0, table.num_rows, _ROWS):
         keys = _level_keys(terms, table.slice(start, _ROWS))
@@ -72,13 +74,13 @@ def check_usable(contract: Contract, party: str, table: pa.Table) -> None:
     )
 
 
-def _check_largest(terms: PartyTerms, table: pa.Table, most: int) -> None:
-    """Raise `Refused` where the first keys are more than the other side takes."""
+def _check_largest(terms: PartyTerms, table: pa.Table, most: int, key: str) -> None:
+    """Raise `Refused` where the first keys are more than the other side takes, by this `key`."""
     found = int(pc.count_distinct(_level_keys(terms, table)[0]).as_py())
     if found > most:
         raise Refused(
-            f"{terms.table}: {found:,} different keys, {most:,} allowed by largest_set",
-            hint="a larger largest_set in [align], or fewer rows",
+            f"{terms.table}: {found:,} different keys, {most:,} allowed by {key}",
+            hint=f"a larger {key} in [align], or fewer rows",
         )
 
 

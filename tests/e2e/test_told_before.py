@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from federated.session.session import Session
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import MemorySource
 from profiles.job import Job
+from profiles.looked import looked_at
+from profiles.plan import planned
 from profiles.run import run_job
 from psi.protocol import FedprofileError
 
@@ -415,10 +418,32 @@ def disclosures(folder: Path) -> int:
     return sum(json.loads(line)["kind"] == "disclosure" for line in lines)
 
 
-def played(folder: Path, job: dict[str, Any], tables: Tables, **more: Any) -> None:
+def source(tables: Tables) -> MemorySource:
     named = {name if "." in name else f"{name}.t": held for name, held in tables.items()}
-    source = MemorySource({name: pa.table(columns) for name, columns in named.items()})
-    run_job(Job.load(job), source, folder / "out", **more)
+    return MemorySource({name: pa.table(columns) for name, columns in named.items()})
+
+
+def played(folder: Path, job: dict[str, Any], tables: Tables, **more: Any) -> None:
+    run_job(Job.load(job), source(tables), folder / "out", **more)
+
+
+def foretold(job: dict[str, Any], tables: Tables) -> tuple[str, str]:
+    """What `plan` and `preflight` say of the job; a preflight needs keys."""
+    try:
+        found, held = Job.load(job), source(tables)
+    except FedprofileError as error:
+        return (str(error), str(error))
+    planning = preflight = ""
+    try:
+        planned(found, held)
+    except FedprofileError as error:
+        planning = str(error)
+    try:
+        looked = [] if found.horizontal else [*looked_at(found, held, found.parties)]
+        preflight = " ".join(said for one in looked for said in one.problems)
+    except FedprofileError as error:
+        preflight = str(error)
+    return planning, planning if found.horizontal else preflight
 
 
 @pytest.mark.parametrize("name", SLIPS)
@@ -431,6 +456,14 @@ def test_a_slip_is_told_before_anything_is_disclosed(
     assert caught.value.exit_code in slip.code
     assert begun <= {"contract"}
     assert not disclosures(tmp_path)
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_plan_and_preflight_say_the_same(name: str) -> None:
+    slip = SLIPS[name]
+    planning, preflight = foretold(slip.job, slip.tables)
+    assert re.search(slip.said, planning)
+    assert re.search(slip.said, preflight)
 
 
 def test_without_a_slip_steps_are_seen_to_begin_and_to_disclose(

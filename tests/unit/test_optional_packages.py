@@ -32,7 +32,7 @@ def read(folder: Path, url: str) -> object:
 def flows(folder: Path, url: str) -> object:
     """Flows have their tables in a database."""
     (folder / "tables.toml").write_text(f'[bank.t]\nconnection = "{url}"\ntable = "t"\n')
-    return open_engine(TablesFile.load(folder / "tables.toml"), ["bank.t"])
+    return open_engine(TablesFile.load(folder / "tables.toml").tables, ["bank.t"])
 
 
 def copied(folder: Path, to: str) -> object:

@@ -88,9 +88,13 @@ class TrainBoosted(Kind[TrainTerms]):
 
     def completed(self, contract: Contract) -> Contract:
         for terms in self.terms(contract):
-            check_brought(contract, terms)
+            check_brought(contract, terms, self.bringing(contract, terms))
             self.check_rows(terms, joined_rows(contract, terms.partners))
         return contract
+
+    def bringing(self, contract: Contract, terms: TrainTerms) -> Sequence[str]:
+        """Who has to have a column to train on."""
+        return terms.partners
 
     @abstractmethod
     def check_rows(self, terms: TrainTerms, most: int) -> None:

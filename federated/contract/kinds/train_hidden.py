@@ -64,6 +64,9 @@ class TrainHidden(TrainBoosted):
         if terms.early_stop or terms.rising or terms.falling:
             raise PeerError("hidden trees that end early, or whose scores rise with a column")
 
+    def bringing(self, contract: Contract, terms: TrainTerms) -> Sequence[str]:
+        return _both(contract, terms)
+
     def check_rows(self, terms: TrainTerms, most: int) -> None:
         least = max(FEWEST_ROWS, 2 * held_class_rows(terms.folds))
         if most < least:
