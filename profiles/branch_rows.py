@@ -46,6 +46,7 @@ from profiles.report import ReportData
 from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import segment_lines, target_summaries
+from profiles.said_tables import said_list, said_notes
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
 from psi.protocol import JobError, MisuseError
@@ -248,12 +249,13 @@ def _write(job: Job, folder: Path, profiles: pa.Table, lists: Lists) -> list[str
         write_parquet_atomic(table, folder / f"{name}.parquet")
     files = [f"{name}.parquet" for name in tables]
     if lists.targets is not None:
-        write_csv(lists.targets, folder / "targets.csv")
+        said = said_list(lists.targets, job.lang)
+        write_csv(said, folder / "targets.csv")
         files += ["targets.csv"]
-        if write_workbook(lists.targets, folder / "targets.xlsx"):
+        if write_workbook(said, folder / "targets.xlsx"):
             files += ["targets.xlsx"]
-    said = dictionary((f"{name}.parquet", table) for name, table in tables.items())
-    write_csv(said, folder / "dictionary.csv")
+    of_columns = dictionary((f"{name}.parquet", table) for name, table in tables.items())
+    write_csv(said_notes(of_columns, job.lang), folder / "dictionary.csv")
     return [*files, "dictionary.csv"]
 
 
@@ -262,6 +264,7 @@ def _metrics(job: Job, model: RowsModel, report: ReportData, score: np.ndarray) 
     scored = np.isfinite(score)
     return {
         "job": job.name,
+        "lang": job.lang,
         "party": job.receiver,
         "entities": report.entities,
         "scored": int(scored.sum()),

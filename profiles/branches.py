@@ -27,6 +27,7 @@ from profiles.report import ReportData
 from profiles.report.render import render_report
 from profiles.report_data import segment_lines, target_summaries
 from profiles.routing import compared
+from profiles.said_tables import said_list
 from profiles.segments import Segments
 from profiles.spreadsheet import write_csv, write_workbook
 
@@ -78,8 +79,9 @@ def write_branches(job: Job, folder: Path, cut: Cut) -> list[str]:
         listed = None if cut.targets is None else _alone(cut.targets, of_lead[number])
         if listed is not None:
             write_parquet_atomic(listed, home / "targets.parquet")
-            write_csv(listed, home / "targets.csv")
-            write_workbook(listed, home / "targets.xlsx")
+            said = said_list(listed, job.lang)
+            write_csv(said, home / "targets.csv")
+            write_workbook(said, home / "targets.xlsx")
         page = render_report(_report(job, cut, name, rows[mine], listed), job.lang)
         write_atomic(home / "report.html", page)
     counts = [len(found) for found in places], [len(found) for found in of_lead]

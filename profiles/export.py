@@ -1,8 +1,9 @@
 """A run's tables where people work with them: a DuckDB file, a PostgreSQL database, a workbook.
 
 Every table of the run's folder goes over, with the note on each column where there is room for one.
-A DuckDB file or a workbook is whole or not there; a database has all tables of a run or those that
-it had before.
+A workbook is in the language of the run's report; a DuckDB file and a database have the texts of
+the Parquet files. A DuckDB file or a workbook is whole or not there; a database has all tables of a
+run or those that it had before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from federated.readers.postgres_watch import patient, watch
 from profiles.copies import EXPORT, note_copy
 from profiles.dictionary import NOTE
 from profiles.duckdb_file import new_duckdb_file
+from profiles.said_tables import lang_of, said_list, said_profiles
 from profiles.spreadsheet import joined_lists, write_sheets
 from psi.protocol.errors import InputError, MisuseError, not_installed
 
@@ -63,7 +65,10 @@ def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = Fals
         if path.exists() and not overwrite:
             raise MisuseError(f"{path} exists", hint="name another file, or --overwrite")
         _check_closed(path)
-        _to_duckdb(tables, path) if path.suffix == ".duckdb" else _to_workbook(tables, path)
+        if path.suffix == ".duckdb":
+            _to_duckdb(tables, path)
+        else:
+            _to_workbook(_in_words(tables, lang_of(out)), path)
         note_copy(out, EXPORT, path)
     else:
         raise MisuseError(
@@ -89,6 +94,15 @@ def _tables(out: Path) -> Iterator[tuple[str, pa.Table]]:
             yield path.stem, pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _in_words(tables: dict[str, pa.Table], lang: str) -> dict[str, pa.Table]:
+    """What people read, in the language of the run's report."""
+    of_people = {"targets": said_list, "campaign": said_list, "profiles": said_profiles}
+    return {
+        name: of_people[name](table, lang) if name in of_people else table
+        for name, table in tables.items()
+    }
 
 
 def _to_duckdb(tables: dict[str, pa.Table], path: Path) -> None:

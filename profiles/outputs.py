@@ -44,6 +44,7 @@ from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
+from profiles.said_tables import said_list, said_notes
 from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import measured, own_reasons, reasons
@@ -217,12 +218,13 @@ def _write_tables(
         write_parquet_atomic(table, folder / f"{name}.parquet")
     files = [f"{name}.parquet" for name in tables]
     if targets is not None:
-        write_csv(targets, folder / "targets.csv")
+        said = said_list(targets, job.lang)
+        write_csv(said, folder / "targets.csv")
         files += ["targets.csv"]
-        if write_workbook(targets, folder / "targets.xlsx"):
+        if write_workbook(said, folder / "targets.xlsx"):
             files += ["targets.xlsx"]
-    said = dictionary((f"{name}.parquet", table) for name, table in tables.items())
-    write_csv(said, folder / "dictionary.csv")
+    notes = dictionary((f"{name}.parquet", table) for name, table in tables.items())
+    write_csv(said_notes(notes, job.lang), folder / "dictionary.csv")
     return [*files, "dictionary.csv"], tables
 
 
@@ -399,6 +401,7 @@ def _metrics(
         ]
     return {
         "job": job.name,
+        "lang": job.lang,
         "synthetic": synthetic,
         "entities": report.entities,
         "matched": _pairs(federation, report),

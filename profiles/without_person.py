@@ -23,6 +23,7 @@ from federated.store.files import write_atomic
 from federated.text import plain
 from profiles.folder_names import BRANCHES, MANAGERS, hash_of
 from profiles.profile import write_parquet_atomic
+from profiles.said_tables import lang_of, said_list
 from profiles.spreadsheet import write_csv, write_workbook
 
 __all__ = ["names_in", "take_out"]
@@ -43,17 +44,17 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
         The files that named the person, with the SHA-256 of what they are now: "" for one that was
         removed, or nothing is written. A folder of branches or managers counts as one file.
     """
-    names = names_in(folder, person)
-    found = _out_of(folder, names, dry)
+    names, lang = names_in(folder, person), lang_of(folder)
+    found = _out_of(folder, names, lang, dry)
     for name in (BRANCHES, MANAGERS):
         inside = folder / name
-        taken = [_out_of(place, names, dry) for place in (inside, *sorted(inside.glob("*/")))]
+        taken = [_out_of(place, names, lang, dry) for place in (inside, *sorted(inside.glob("*/")))]
         if any(taken):
             found[name] = "" if dry else hash_of(inside)
     return found
 
 
-def _out_of(folder: Path, names: Iterable[str], dry: bool) -> dict[str, str]:
+def _out_of(folder: Path, names: Iterable[str], lang: str, dry: bool) -> dict[str, str]:
     """Take the rows of `names` out of the tables and pages in one folder."""
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.parquet")):
@@ -68,10 +69,11 @@ def _out_of(folder: Path, names: Iterable[str], dry: bool) -> dict[str, str]:
         written = [path, *(other for other in beside if other.exists())]
         if not dry:
             left = table.filter(pc.invert(out))
+            said = said_list(left, lang)
             for other in beside:
                 if other.exists() and other.suffix == ".csv":
-                    write_csv(left, other)
-                elif other.exists() and not write_workbook(left, other):
+                    write_csv(said, other)
+                elif other.exists() and not write_workbook(said, other):
                     other.unlink()  # the package that writes it is gone
             write_parquet_atomic(left, path)  # last: a kill before it finds the person again
         found |= {one.name: "" if dry else hash_of(one) for one in written}

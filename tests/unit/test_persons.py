@@ -324,10 +324,12 @@ def test_outputs_without_one_person(tmp_path: Path) -> None:
     profiles = pa.table({"entity": ["C1", "C2", "C3"], "name": ["A", "B & C", "D"], "x": [1, 2, 3]})
     noted = profiles.replace_schema_metadata({"description": "kept"})
     pq.write_table(noted, tmp_path / "profiles.parquet")
-    pq.write_table(profiles.slice(1), tmp_path / "targets.parquet")
+    reasons = pa.array([["x high (+0.31)"]] * 2, pa.list_(pa.string()))
+    listed = profiles.slice(1).append_column("reasons", reasons)
+    pq.write_table(listed, tmp_path / "targets.parquet")
     (tmp_path / "targets.csv").write_text("entity,name,x\nC2,B,2\nC3,D,3\n")
     pq.write_table(pa.table({"column": ["entity"]}), tmp_path / "other.parquet")
-    said = {"entity": {"table": "bank.people", "column": "customer"}}
+    said = {"entity": {"table": "bank.people", "column": "customer"}, "lang": "zh"}
     (tmp_path / "metrics.json").write_text(json.dumps(said))
     row = '  <tr><td>1</td><th scope="row">C2</th><td>B &amp; C</td></tr>\n'
     page = f"<table>\n{row}{row.replace('C2', 'C3')}</table>"
@@ -343,6 +345,7 @@ def test_outputs_without_one_person(tmp_path: Path) -> None:
     assert left.schema.metadata[b"description"] == b"kept"
     assert "C2" not in (tmp_path / "targets.csv").read_text()
     assert "C3" in (tmp_path / "targets.csv").read_text()
+    assert "x 高 (+0.31)" in (tmp_path / "targets.csv").read_text()
     assert (tmp_path / "report.html").read_text() == page.replace(row, "")
     assert found["report.html"] == hashlib.sha256(page.replace(row, "").encode()).hexdigest()
     assert take_out(tmp_path, person) == {}

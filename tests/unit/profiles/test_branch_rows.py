@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -188,6 +189,13 @@ def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
     page = (out / "report.html").read_text()
     assert 'lang="zh' in page
     assert "have no score" not in page
+    sheet = (out / "targets.csv").read_text("utf-8-sig")
+    assert sheet.startswith('"product","rank","entity",'), "names of columns are for formulas too"
+    assert re.search(r" 高 \(\+\d", sheet)
+    assert not re.search(r" (high|low|average)\b", sheet)
+    assert "从 1 起，每份名单中最优者在前" in (out / "dictionary.csv").read_text("utf-8-sig")
+    kept = pq.read_table(out / "targets.parquet").column("segment_name").to_pylist()
+    assert not re.search("[\u4e00-\u9fff]", " ".join(kept)), "what effects are grouped by"
 
 
 def test_a_plan_says_who_may_be_on_a_list_of_the_receivers_own_rows(world: Path) -> None:
