@@ -14,6 +14,7 @@ import numpy as np
 from federated.counted import auc_of_counts
 from federated.evaluation import mean_auc
 from federated.models import Part
+from federated.steps.explained import explained
 from federated.steps.facts import load_table
 from federated.steps.outcome import Counted, Outcome, Trained
 from federated.tables.encoding import Encoder
@@ -104,6 +105,9 @@ def compare_counted(
     none = np.full(len(scores), -1)
     whole = compare(replace(trained, scores=scores, folds=none), outcomes, tables)
     held = compare(replace(trained, scores=scores, fold_scores=scores), outcomes, tables)
+    if not trained.model.classes:
+        shares = explained(counted).shares[: max(1, trained.terms.folds)]
+        return replace(whole, central_auc=held.central_auc, federated_auc=float(shares.mean()))
     groups = counted.counts[: max(1, trained.terms.folds)]
     width = float(np.diff(counted.middles).mean()) if len(counted.middles) > 1 else 0.0
     aucs = np.array([auc_of_counts(group, width) for group in groups])

@@ -29,6 +29,7 @@ from profiles.report.measured import (
     paired_gain,
     scored,
 )
+from profiles.summed_outputs import measured_sums, sums_metrics
 
 __all__ = [
     "counted_metrics",
@@ -43,6 +44,8 @@ Counts = np.ndarray[Any, Any]
 def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
     """The joined model by counts, beside the receiver's own by its rows' scores."""
     trained = counted.trained
+    if not trained.model.classes:
+        return measured_sums(counted, alone, receiver, _told_list(counted))
     terms, label = trained.terms, trained.label
     folded = terms.folds > 0
     folds = trained.folds if folded else None
@@ -70,20 +73,8 @@ def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
 
 def counted_metrics(counted: Counted) -> dict[str, Any]:
     """Of a training whose rows were counted, for `metrics.json`."""
-    terms = counted.trained.terms
-    groups = counted.counts[: max(1, terms.folds)]
-    found: dict[str, Any] = {
-        "counted": {
-            "bins": counted.counts[0].shape[1],
-            "noise": counted.noise,
-            "spoilt": counted.spoilt,
-            "row_bits": round(counted_bits(counted.noise), 4),
-            "auc_noise": round(_mean_noise(groups, counted.noise), 5),
-            "middles": np.round(counted.middles, 4).tolist(),
-            "negatives": [group[0].tolist() for group in groups],
-            "positives": [group[1].tolist() for group in groups],
-        }
-    }
+    terms, numbers = counted.trained.terms, not counted.trained.model.classes
+    found = sums_metrics(counted) if numbers else {"counted": _counts(counted)}
     if counted.told is not None:
         found["list"] = {
             "asked": int(counted.told.asked.sum()),
@@ -93,6 +84,21 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
             "row_bits": round(list_bits(terms), 4),
         }
     return found
+
+
+def _counts(counted: Counted) -> dict[str, Any]:
+    """By class and range of the score, fold by fold."""
+    groups = counted.counts[: max(1, counted.trained.terms.folds)]
+    return {
+        "bins": counted.counts[0].shape[1],
+        "noise": counted.noise,
+        "spoilt": counted.spoilt,
+        "row_bits": round(counted_bits(counted.noise), 4),
+        "auc_noise": round(_mean_noise(groups, counted.noise), 5),
+        "middles": np.round(counted.middles, 4).tolist(),
+        "negatives": [group[0].tolist() for group in groups],
+        "positives": [group[1].tolist() for group in groups],
+    }
 
 
 def told_rows(outcome: Outcome, total: int) -> dict[str, pa.Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from federated.contract.kinds.train import TREES, classes, hidden
-from federated.models import LOGISTIC
+from federated.models import MODELS
 from federated.text import slug
 from profiles.job_sections import KIND_OF
 from profiles.label_section import CUT_OFF, PREFIX
@@ -261,8 +261,8 @@ def _check_trains(job: Job) -> None:
 
 
 def _scored(train: TrainSpec) -> bool:
-    """Whether rows get a score: else they are counted by it only."""
-    return train.model != LOGISTIC.name or train.split != "vertical" or train.score_bits > 0
+    """Whether rows get a score: else the model is measured by sums over rows only."""
+    return train.model not in MODELS or train.split != "vertical" or train.score_bits > 0
 
 
 def _check_ranked_by_number(job: Job, place: int, target: TargetSpec) -> None:

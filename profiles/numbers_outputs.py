@@ -15,7 +15,7 @@ from profiles.goodness import Goodness, goodness
 from profiles.leaks import partners_jump, telling_numbers
 from profiles.report.measured import Model, OutOfTime, importance_of
 
-__all__ = ["ended", "measured_numbers", "numbers_metrics"]
+__all__ = ["ended", "gain", "measured_numbers", "numbers_metrics"]
 
 
 def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
@@ -51,7 +51,7 @@ def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.
         positives=0,
         evaluation=seen,
         importance=importance_of(receiver, *columns, theirs),
-        gain=_gain(before, after),
+        gain=gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
         notes=(*trained.encoder.notes, *ended(trained)),
         warnings=warnings,
@@ -72,7 +72,7 @@ def numbers_metrics(found: tuple[Goodness, ...]) -> dict[str, Any]:
     }
 
 
-def _gain(before: Goodness, after: Goodness) -> Interval | None:
+def gain(before: Goodness, after: Goodness) -> Interval | None:
     """Of the share explained, fold by fold; None without two folds."""
     if len(before.by_fold) < 2:
         return None

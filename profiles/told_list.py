@@ -47,8 +47,8 @@ def check_told_list(
         has = "a kept model" if train is None else f"score_bits = {train.score_bits}"
         raise JobError(
             f'{where} tells: "list" found for {target.task!r}, of {has}',
-            hint="who is on a list is told by itself where [[train]] has score_bits = 0 (logistic "
-            'regression, one partner); or tells = "scores"',
+            hint="who is on a list is told by itself where [[train]] has score_bits = 0 (a "
+            'regression of one partner); or tells = "scores"',
         )
     if len([one for one in job.targets if one.task == target.task]) > 1:
         raise JobError(

@@ -162,8 +162,8 @@ def _columns_split(section: TomlSection, receiver: str, model: str) -> dict[str,
     for key in (key for key in section.rest() if key in _OLD):
         section.integer(key, 0, 0, _OLD[key])
     score_bits = section.integer("score_bits", SCORE_BITS, 0, FINEST_SCORES)
-    if not score_bits and model != LOGISTIC.name:
-        hint = "rows are counted by two classes of their label, with logistic regression only"
+    if not score_bits and model == SCORECARD:
+        hint = 'points are made of scores: model = "logistic" without them'
         raise section.fail("score_bits", "0", f"1 to {FINEST_SCORES} for {model}", hint)
     most = section.integer("row_bits", 8, 1, 1000) if section.has("row_bits") else 1000
     if score_bits and told_bits(score_bits) > most:

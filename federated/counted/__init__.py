@@ -2,12 +2,22 @@
 
 The label party's part of a row's score picks a private bin, the partner's one lane of many
 (`federated.sharing`): both then hold shares of how many rows lie in each range of the score, and
-the partner opens them with its noise (docs/protocols/counted_scores.md). Who is on a list is told
+the partner opens them with its noise (docs/protocols/counted_scores.md). Of a label that is a
+number two sums say what the score leaves unexplained. Who is on a list is told
 by one bit a row, of 128 answers that the partner pads (docs/protocols/told_lists.md).
 """
 
 from __future__ import annotations
 
+from federated.counted.deviances import (
+    SUM_LEAVES,
+    SUMS,
+    OwnNumbers,
+    most_of_a_row,
+    number_lanes,
+    summed,
+    summed_bits,
+)
 from federated.counted.goodness import auc_of_counts, noise_of_auc, width_of
 from federated.counted.grid import (
     BINS,
@@ -29,7 +39,7 @@ from federated.counted.listed_scores import (
     scores_of,
 )
 from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
-from federated.counted.opening import CountsGiver, CountsTaker, possible
+from federated.counted.opening import CountsGiver, CountsTaker, SumsGiver, SumsTaker, possible
 from federated.counted.spread import SpreadHearer, SpreadTeller
 from federated.counted.threshold import (
     MOST_RANGES,
@@ -49,15 +59,20 @@ __all__ = [
     "LANES",
     "MOST_RANGES",
     "OTHER",
+    "SUMS",
+    "SUM_LEAVES",
     "CountsGiver",
     "CountsTaker",
     "ListHearer",
     "ListTeller",
+    "OwnNumbers",
     "ScoreGrid",
     "ScoredHearer",
     "ScoredTeller",
     "SpreadHearer",
     "SpreadTeller",
+    "SumsGiver",
+    "SumsTaker",
     "aimed",
     "answer_bits",
     "answers",
@@ -68,10 +83,14 @@ __all__ = [
     "lanes_of",
     "leaves_of",
     "list_noise",
+    "most_of_a_row",
     "noise_of_auc",
+    "number_lanes",
     "possible",
     "questions",
     "scores_of",
+    "summed",
+    "summed_bits",
     "threshold",
     "wide_of",
     "width_of",

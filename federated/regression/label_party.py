@@ -324,6 +324,8 @@ class LabelParty(LabelRows):
             intercept=float(self._labels.told(full[:1] - shift)[0]),
             scores=scores,
             own=mine,
+            centre=self._labels.centre,
+            scale=self._labels.scale,
             fold_scores=np.where(self._fold >= 0, scores, np.nan),
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in fit.log if each.fold == EVERY][-1],

@@ -98,8 +98,8 @@ class RegressionPlan:
             raise MisuseError("weights of a linear regression found, none allowed")
         if self.partners > 1 and self.link != "logistic":
             raise MisuseError(f"link {self.link!r} of {self.partners} partners found, one allowed")
-        if not self.score_bits and (self.partners > 1 or self.link != "logistic"):
-            raise MisuseError("score_bits = 0 of several partners or of numbers, 1 or more allowed")
+        if not self.score_bits and self.partners > 1:
+            raise MisuseError("score_bits = 0 of several partners, 1 or more allowed")
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
             raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
         for name, value in (("penalty", self.penalty), ("noise", self.noise)):

@@ -24,6 +24,7 @@ class LabelFit:
         fold by the model that did not see it, since no other tells its final number;
     fold_scores: `float64[n]`, these alone; NaN elsewhere; with `score_bits` of 0 all are NaN;
     own: `float64[n]`, the own part of each row's score, intercept and offset included;
+    centre, scale: a label is centre + 2^scale times what `own` is in the unit of;
     score_bits: how finely a row's number was told;
     evaluations: of all rows, the plan's at most: fewer where the gradient was noise, or nothing;
     gradient_left: how far the last evaluation of all rows was from the optimum, in standard
@@ -49,6 +50,16 @@ class LabelFit:
     bounded: int
     spoilt: bool
     log: tuple[dict[str, Any], ...] = field(default=())
+    centre: float = 0.0
+    scale: int = 0
+
+    def told(self, scores: Floats) -> Floats:
+        """Scores in the label's unit, as the model's link takes them."""
+        return np.asarray(self.centre + np.ldexp(scores, self.scale))
+
+    def within(self, answers: Floats) -> Floats:
+        """Answers in the unit of `own`, NaN where there are none."""
+        return np.asarray(np.ldexp(answers - self.centre, -self.scale))
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

@@ -308,14 +308,15 @@ MESSAGES: dict[str, dict[str, str]] = {
     "counted": {
         **_TREES,
         "Values": (
-            "of each record the point that the partner's part of the score is nearest to, under "
-            "pads: the other side gets counts of them, also padded"
+            "of each record the point that the partner's part of the score is nearest to, or of a "
+            "model of numbers that part, under pads: the other side gets counts, or sums, of them, "
+            "also padded"
         ),
         "Spread": "how far apart points of the partner's part of the score are, to a power of √2",
         "Stride": "how far those of the receiver's part are apart, and how many they are",
         "CountShares": (
-            "the partner's part of counts of records by score, class and fold, with noise: the "
-            "receiver alone can complete them"
+            "the partner's part of counts of records by score, class and fold, or of sums over "
+            "records, with noise: the receiver alone can complete them"
         ),
     },
     # who is on a list, where no row's score is told

@@ -76,6 +76,11 @@ def _quality(part: ModelPart) -> str:
         return f"known to {part.receiver} alone"
     if "rmse" in about:
         return f"off by {about['rmse']:g} (RMSE) on {about['held_out_rows']:,} rows held out"
+    if "explained" in about:
+        return (
+            f"explains {about['explained']:.3f} of {about['label']} on {about['held_out_rows']:,} "
+            f"rows held out{_counted(part, 'sums')}"
+        )
     if "auc" not in about:
         return f"not measured here: {_unmeasured(part)}"
     both = [about[name] for name in ("auc_low", "auc_high") if name in about]
@@ -92,10 +97,11 @@ def _unmeasured(part: ModelPart) -> str:
     return "see the training's report" if counted else "no rows were held out"
 
 
-def _counted(part: ModelPart) -> str:
+def _counted(part: ModelPart, by: str = "counts") -> str:
     """By what it is measured, where no row's score was told."""
     noise = part.card.get("counts_noise", 0.0)
-    return f", by counts of them with noise of {noise:g}" if noise else ""
+    over = {"counts": "of", "sums": "over"}[by]
+    return f", by {by} {over} them with noise of {noise:g}" if noise else ""
 
 
 def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:

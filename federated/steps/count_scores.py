@@ -1,30 +1,43 @@
-"""Rows counted by their final score, after a regression that tells no row's, at one party.
+"""How good a regression is that tells no row's score, at one party: counts of rows, or sums.
 
 `counted/TASK/spread`, then for each group of rows `counted/TASK/NUMBER`, then `counted/TASK/open`;
-then, where the contract names a list, who is on it (`list_rows`).
+then, where the contract names a list, who is on it (`list_rows`). Where the label is one of two
+classes, rows are counted by their final score; of numbers two sums over rows say what the score
+leaves unexplained.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from federated.contract.kinds.train import classes
 from federated.contract.terms import TrainTerms
 from federated.counted import (
     LANES,
     OTHER,
+    SUM_LEAVES,
+    SUMS,
     CountsGiver,
     CountsTaker,
+    OwnNumbers,
     ScoreGrid,
     SpreadHearer,
     SpreadTeller,
+    SumsGiver,
+    SumsTaker,
     bins_of,
     groups_of,
     lanes_of,
     leaves_of,
+    most_of_a_row,
+    number_lanes,
     possible,
+    summed,
 )
 from federated.models import has_answer
-from federated.regression import FeatureFit, count_noise
+from federated.regression import FeatureFit, LabelFit, count_noise
 from federated.sharing import BinHolder, ValueHolder
 from federated.steps.list_rows import hear_list, tell_list
 from federated.steps.outcome import Counted, Trained
@@ -33,43 +46,32 @@ from federated.steps.work import Work
 __all__ = ["feature_counts", "label_counts"]
 
 
-def label_counts(work: Work, trained: Trained, own: np.ndarray) -> Counted:
+def label_counts(work: Work, trained: Trained, fit: LabelFit) -> Counted:
     """The label party's part.
 
     Args:
         work: of the job.
         trained: the regression.
-        own: `float64[rows]`, this party's part of each aligned row's final score.
+        fit: how it ended, with this party's part of each aligned row's final score.
     """
     terms, context = trained.terms, work.session.context
-    peers = list(terms.partners)
+    peers, own = list(terms.partners), fit.own
     middle = float(own.mean())
     step = f"counted/{terms.task}/spread"
     grid: ScoreGrid = work.run(step, SpreadHearer(context(step), own - middle), peers)
-    bins = bins_of(grid, own - middle, _classes(trained))
-    shares, rows = [], []
-    labelled = has_answer(trained.label)
-    folds = trained.folds.astype(np.int8)
-    for number, group in enumerate(groups_of(labelled, folds, terms.folds, later=bool(terms.time))):
-        if not len(group):
-            shares.append(np.zeros((leaves_of(grid), LANES), np.uint64))
-        else:
-            step = f"counted/{terms.task}/{number}"
-            holder = BinHolder(context(step), peers[0], [bins[group]], [leaves_of(grid)], LANES)
-            shares.append(work.run(step, holder, peers)[0])
-        classes = bins[group] // grid.points
-        rows.append(np.bincount(classes, minlength=OTHER)[:OTHER])
-    step, noise = f"counted/{terms.task}/open", count_noise(float(terms.noise))
-    counts = work.run(step, CountsTaker(context(step), shares, grid), peers)
-    spoilt = not possible(counts, np.array(rows, np.int64), noise)
-    if spoilt:  # nothing is made of these, and the partner sees no difference
-        ends = np.linspace(np.zeros_like(rows), rows, grid.bins + 1, axis=-1)
-        counts = list(np.diff(np.rint(ends).astype(np.int64), axis=-1))
-    told = hear_list(work, terms, own, middle, grid) if terms.listed else None
-    middles = grid.middles() + middle
-    return Counted(
-        trained=trained, counts=counts, middles=middles, noise=noise, told=told, spoilt=spoilt
-    )
+    found = Counted(trained=trained, noise=count_noise(float(terms.noise)))
+    groups = _groups(terms, has_answer(trained.label), trained.folds.astype(np.int8))
+    if classes(terms):
+        _label_classes(work, found, grid, own - middle, groups)
+        found.middles = grid.middles() + middle
+    else:
+        _label_numbers(work, found, grid, fit, groups)
+    if terms.listed:
+        told = hear_list(work, terms, own, middle, grid)
+        if told.scores is not None:  # in the label's unit, before the model's link
+            told = replace(told, scores=fit.told(told.scores))
+        found.told = told
+    return found
 
 
 def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
@@ -77,27 +79,98 @@ def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
     context, peer = work.session.context, work.contract.receiver
     step = f"counted/{terms.task}/spread"
     grid: ScoreGrid = work.run(step, SpreadTeller(context(step), peer, fit.own), [peer])
-    points = grid.theirs(fit.own)
+    numbers, points = not classes(terms), grid.theirs(fit.own)
+    trees, leaves, lanes = _shape(terms, grid)
     shares = []
-    groups = groups_of(fit.labelled, fit.folds, terms.folds, later=bool(terms.time))
-    for number, group in enumerate(groups):
+    for number, group in enumerate(_groups(terms, fit.labelled, fit.folds)):
         if not len(group):
-            shares.append(np.zeros((leaves_of(grid), LANES), np.uint64))
+            shares.append([np.zeros((leaves, lanes), np.uint64)] * trees)
             continue
-        mine = points[group]
 
-        def give(low: int, high: int, mine: np.ndarray = mine) -> np.ndarray:
-            return lanes_of(mine[low:high])
+        def give(low: int, high: int, group: np.ndarray = group) -> np.ndarray:
+            rows = group[low:high]
+            if numbers:
+                return number_lanes(fit.own[rows], grid, terms.model)
+            return lanes_of(points[rows])
 
         step = f"counted/{terms.task}/{number}"
-        holder = ValueHolder(context(step), peer, len(group), LANES, give, columns=1)
-        shares.append(work.run(step, holder, [peer])[0])
+        holder = ValueHolder(context(step), peer, len(group), lanes, give, columns=trees)
+        shares.append(work.run(step, holder, [peer]))
     step = f"counted/{terms.task}/open"
     seed = work.session.keep(f"counts-{terms.task.encode().hex()}", lambda: work.session.random(32))
     noise = count_noise(float(terms.noise))
-    work.run(step, CountsGiver(context(step), peer, shares, grid, noise, seed), [peer])
+    if numbers:
+        sums, most = [summed(share) for share in shares], most_of_a_row()
+        giver = SumsGiver(context(step), peer, sums, noise * most, seed)
+    else:
+        every = [share[0] for share in shares]
+        giver = CountsGiver(context(step), peer, every, grid, noise, seed)
+    work.run(step, giver, [peer])
     if terms.listed:
         tell_list(work, terms, fit.own, grid)
+
+
+def _groups(terms: TrainTerms, labelled: np.ndarray, folds: np.ndarray) -> list[np.ndarray]:
+    return groups_of(labelled, folds, terms.folds, later=bool(terms.time))
+
+
+def _shape(terms: TrainTerms, grid: ScoreGrid) -> tuple[int, int, int]:
+    """Trees a row, their leaves, and lanes."""
+    return (1, leaves_of(grid), LANES) if classes(terms) else (SUMS, SUM_LEAVES, SUMS)
+
+
+def _label_shares(
+    work: Work, terms: TrainTerms, grid: ScoreGrid, number: int, bins: list[np.ndarray]
+) -> list[np.ndarray]:
+    """This party's shares of one group's sums by tree, leaf and lane."""
+    trees, leaves, lanes = _shape(terms, grid)
+    if not len(bins[0]):
+        return [np.zeros((leaves, lanes), np.uint64)] * trees
+    step = f"counted/{terms.task}/{number}"
+    holder = BinHolder(work.session.context(step), terms.partners[0], bins, [leaves] * trees, lanes)
+    found: list[np.ndarray] = work.run(step, holder, list(terms.partners))
+    return found
+
+
+def _label_classes(
+    work: Work, found: Counted, grid: ScoreGrid, own: np.ndarray, groups: list[np.ndarray]
+) -> None:
+    """Rows counted by class and score; `own` is centred."""
+    terms = found.trained.terms
+    bins = bins_of(grid, own, _classes(found.trained))
+    shares, rows = [], []
+    for number, group in enumerate(groups):
+        shares += _label_shares(work, terms, grid, number, [bins[group]])
+        of_class = bins[group] // grid.points
+        rows.append(np.bincount(of_class, minlength=OTHER)[:OTHER])
+    step = f"counted/{terms.task}/open"
+    taker = CountsTaker(work.session.context(step), shares, grid)
+    found.counts = work.run(step, taker, list(terms.partners))
+    found.spoilt = not possible(found.counts, np.array(rows, np.int64), found.noise)
+    if found.spoilt:  # nothing is made of these, and the partner sees no difference
+        ends = np.linspace(np.zeros_like(rows), rows, grid.bins + 1, axis=-1)
+        found.counts = list(np.diff(np.rint(ends).astype(np.int64), axis=-1))
+
+
+def _label_numbers(
+    work: Work, found: Counted, grid: ScoreGrid, fit: LabelFit, groups: list[np.ndarray]
+) -> None:
+    """What the joined score leaves unexplained of the label, by two sums a group."""
+    trained, terms = found.trained, found.trained.terms
+    answers = np.where(trained.known, trained.label, trained.later)
+    within = fit.within(answers)
+    own = [OwnNumbers(terms.model, within[rows], fit.own[rows], grid) for rows in groups]
+    shares = [
+        summed(_label_shares(work, terms, grid, number, one.bins)) for number, one in enumerate(own)
+    ]
+    step = f"counted/{terms.task}/open"
+    taker = SumsTaker(work.session.context(step), shares)
+    opened = work.run(step, taker, list(terms.partners))
+    left = [one.left(sums, found.noise) for one, sums in zip(own, opened, strict=True)]
+    unit = 4.0**fit.scale  # of squares; counts are in units of one
+    found.left = np.array([each[0] for each in left]) * unit
+    found.left_noise = np.array([each[1] for each in left]) * unit
+    found.spoilt = not all(each[2] for each in left)
 
 
 def _classes(trained: Trained) -> np.ndarray:

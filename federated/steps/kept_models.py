@@ -29,6 +29,7 @@ from federated.scoring.model_file import (
 )
 from federated.scoring.paths import partner_levels
 from federated.scoring.spread import Spread
+from federated.steps.explained import explained
 from federated.steps.outcome import Boosted, Counted, Grown, HiddenGrown, Trained
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
@@ -228,14 +229,18 @@ def _by_counts(counted: Counted) -> dict[str, Any]:
     folds = counted.trained.terms.folds
     if counted.spoilt or not folds:
         return {"spoilt": counted.spoilt}
+    noise = {"counts_noise": counted.noise}
+    if not counted.trained.model.classes:
+        found = explained(counted)
+        share, rows = float(np.mean(found.shares[:folds])), int(found.rows[:folds].sum())
+        return {"explained": round(share, 4), "held_out_rows": rows} | noise
     width = width_of(counted.middles)
     aucs = np.array([auc_of_counts(group, width) for group in counted.counts[:folds]])
     known = aucs[np.isfinite(aucs)]
     if not len(known):
         return {}
     rows = int(((counted.trained.folds >= 0) & counted.trained.known).sum())
-    noise = {"counts_noise": counted.noise, "held_out_rows": rows}
-    return _ends(auc_interval(known)) | noise
+    return _ends(auc_interval(known)) | {"held_out_rows": rows} | noise
 
 
 def _ends(found: Interval) -> dict[str, float]:

@@ -100,7 +100,7 @@ class TrainVertical(TrainColumns):
             work.outcome.trained.append(Carded(**vars(trained)) if card else trained)
             keep_label_part(work, work.outcome.trained[-1], table)
         else:
-            work.outcome.counted.append(label_counts(work, trained, fit.own))
+            work.outcome.counted.append(label_counts(work, trained, fit))
             keep_label_part(work, trained, table, work.outcome.counted[-1])
         told = {"rows": len(label), "score_bits": fit.score_bits, **_spoilt(fit)}
         work.disclosed(f"train {terms.task}", **told)

@@ -166,7 +166,6 @@ def test_a_model_that_was_counted_is_kept_and_scores_later(
     ("more", "said"),
     [
         ({"target": [{"product": "x", "task": "churn", "top": 5}]}, "whose rows have no score"),
-        ({"train": [CHURN | {"model": "poisson"}]}, "1 to 12 for poisson"),
         ({"train": [CHURN | {"model": "scorecard"}]}, "1 to 12 for scorecard"),
         (
             {

@@ -7,8 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from federated.contract.cost import Estimate, Rates, regression_estimate, sums_estimate
+from federated.contract.cost import Estimate, Rates, regression_estimate
 from federated.contract.few_rows import check_training
+from federated.contract.kinds.counted import (
+    A_COUNTED_ROW,
+    count_bits,
+    counted_estimates,
+    counted_guard,
+    counted_how,
+    counted_limit,
+    counted_words,
+)
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.label import label_guard, of_label, regression_bits
 from federated.contract.kinds.listed import (
@@ -39,15 +48,12 @@ from federated.contract.kinds.train import (
 )
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, REPEATED, joined_rows
-from federated.counted.grid import BINS, CLASSES, LANES, MOST_POINTS
-from federated.models import LINEAR, LOGISTIC, MODELS
+from federated.models import LINEAR, MODELS
 from federated.regression import (
     FINEST_SCORES,
     MANY_ROWS,
     Opened,
     RegressionPlan,
-    count_noise,
-    counted_bits,
     label_bits,
     opened_numbers,
     planned,
@@ -62,8 +68,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FINEST_SCORES", "TrainVertical", "opened_to", "plan_of", "row_bits_of"]
 
-_A_COUNTED_ROW = 20 * 8 + 8 * LANES + 64
-"""Bytes of a row that is counted: tree and transfers, lanes, check and turns."""
 _LOOKUP = 64
 """Numbers that one lookup takes of a row, at most."""
 _TREE = 4 * 12 + 16 * 11 + 64
@@ -134,7 +138,7 @@ class TrainVertical(Kind[TrainTerms]):
             end = "before the final score"
             if not terms.score_bits:
                 whose = "but of the listed" if terms.listed_bits else "at all"
-                end = f"{whose}: rows are counted by the final score, by private sums ({SUMS})"
+                end = f"{whose}: {counted_how(terms)}, by private sums ({SUMS})"
             end += listed_end(terms)
             card = card_words(contract, terms) if carded(terms) else ""
             yield (
@@ -147,7 +151,7 @@ class TrainVertical(Kind[TrainTerms]):
 
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
-            yield _score_guard(terms)
+            yield _score_guard(terms) if terms.score_bits else counted_guard(terms)
             if terms.listed:
                 yield list_guard(contract, terms)
             yield _support_guard(contract, terms)
@@ -178,16 +182,12 @@ class TrainVertical(Kind[TrainTerms]):
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):
-            head = f"counted/{terms.task}"
             if step == f"train/{terms.task}":
                 return _limit(contract, terms)
-            if not terms.score_bits and step in (f"{head}/spread", f"{head}/open"):
-                return FLOOR
-            groups = range(max(1, terms.folds) + 1) if not terms.score_bits else ()
-            if step in [f"{head}/{number}" for number in groups]:
-                return FLOOR + joined_rows(contract, terms.partners) * _A_COUNTED_ROW
             rows = joined_rows(contract, terms.partners)
-            if (found := list_limit(terms, step, rows, _A_COUNTED_ROW)) is not None:
+            if (found := counted_limit(terms, step, rows)) is not None:
+                return found
+            if (found := list_limit(terms, step, rows, A_COUNTED_ROW)) is not None:
                 return found
         return None
 
@@ -198,8 +198,7 @@ class TrainVertical(Kind[TrainTerms]):
             features = sum(len(contract.features(terms, name)) for name in names)
             yield regression_estimate(rates, rows, features, plan_of(contract, terms))
             if not terms.score_bits:
-                many = 1 + (terms.listed > 0)
-                yield from [sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)] * many
+                yield from counted_estimates(rates, rows, terms)
 
 
 def plan_of(contract: Contract, terms: TrainTerms) -> RegressionPlan:
@@ -225,20 +224,16 @@ def row_bits_of(terms: TrainTerms) -> float:
     whether it is listed."""
     if terms.score_bits:
         return told_bits(terms.score_bits)
-    return _count_bits(terms) + list_bits(terms)
+    return count_bits(terms) + list_bits(terms)
 
 
 def _instead(contract: Contract, terms: TrainTerms) -> Iterator[tuple[str, float]]:
     """Other terms that tell less of a row, and how much: coarser scores a budget knows itself."""
     if terms.listed:
-        yield from instead_of_list(terms, _count_bits(terms))
+        yield from instead_of_list(terms, count_bits(terms))
     alone = len(terms.partners) == 1 and not contract.joins(terms.partners[0])
-    if terms.score_bits and alone and terms.model == LOGISTIC.name:
-        yield "score_bits = 0", _count_bits(terms)
-
-
-def _count_bits(terms: TrainTerms) -> float:
-    return counted_bits(0.0 if terms.noise == AUTO else float(terms.noise))
+    if terms.score_bits and alone and not carded(terms):
+        yield "score_bits = 0", count_bits(terms)
 
 
 def opened_to(contract: Contract, terms: TrainTerms, party: str) -> Opened | None:
@@ -312,7 +307,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         "most in the mean); no number of a record before it"
     )
     if not terms.score_bits:
-        score = _counted_words(contract, terms)
+        score = counted_words(contract, terms, _folds(terms))
     span = f"at each evaluation the range of {partners}'s part, to a quarter, at the end its mean"
     start = f"of {me}'s own model the mean score and curvature, once, roughly where sums have noise"
     folds = trained_on(terms) + ", and their validation fold" * bool(_folds(terms))
@@ -330,23 +325,6 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
             wide = f"how wide {me}'s part of the final scores lies"
             found.append(Disclosure(step, name, wide, "train.spread"))
     return found
-
-
-def _counted_words(contract: Contract, terms: TrainTerms) -> str:
-    """What is told in the place of rows' scores."""
-    partners = _partners(terms)
-    groups = ", by fold" * bool(_folds(terms))
-    later = f", by themselves those from {terms.validate_from} on" * bool(terms.time)
-    return (
-        f"NO number of any row: how many shared records of each class of {terms.label}{groups}"
-        f"{later} lie in each of up to {BINS} ranges of the final score, each count with noise of "
-        f"{partners}'s of {_count_noise(terms)} ({_count_bits(terms):.2g} bits a record at most); "
-        f"how wide {partners}'s part of the final scores lies, to a factor of 1.4"
-    )
-
-
-def _count_noise(terms: TrainTerms) -> str:
-    return f"{count_noise(0.0 if terms.noise == AUTO else float(terms.noise)):g}"
 
 
 def _label_words(contract: Contract, terms: TrainTerms) -> str:
@@ -403,14 +381,6 @@ def _noise(terms: TrainTerms, other: str) -> str:
 
 
 def _score_guard(terms: TrainTerms) -> str:
-    if not terms.score_bits:
-        but = " but of the listed" * bool(terms.listed_bits)
-        return (
-            f"{_partners(terms)} tells no score of a record{but}; it adds noise of a standard "
-            f"deviation of {_count_noise(terms)} to each count of records by score, drawn once: "
-            f"these counts tell {_count_bits(terms):.2g} bits of a record at most, whoever knows "
-            "all other records and whatever is asked; what sums may tell stands below"
-        )
     one = len(terms.partners) == 1
     adds, tells = ("adds", "tells it") if one else ("add", "tell their sum")
     return (

@@ -286,10 +286,10 @@ def test_counts_are_never_opened_without_noise() -> None:
     assert counted_bits(3.0) == pytest.approx(counted_bits(1.0) / 9)
 
 
-@pytest.mark.parametrize("more", [{"partners": 2}, {"link": "poisson"}])
-def test_a_plan_without_scores_is_logistic_of_one_partner(more: dict[str, Any]) -> None:
+def test_a_plan_without_scores_is_of_one_partner() -> None:
     terms: dict[str, Any] = {"evaluations": 4, "folds": 0, "fold_evaluations": 0, "noise": 0.0}
     terms |= {"grid_bits": 8, "column_bits": 14, "rows": 100, "score_bits": 0}
-    RegressionPlan(**terms)
+    for link in ("logistic", "linear", "poisson"):
+        RegressionPlan(**terms, link=link)
     with pytest.raises(MisuseError, match="score_bits = 0"):
-        RegressionPlan(**(terms | more))
+        RegressionPlan(**terms, partners=2)

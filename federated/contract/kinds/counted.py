@@ -1,0 +1,102 @@
+"""A regression that tells no row's score: by what its quality is measured instead.
+
+Rows are counted by their final score where the label is one of two classes; of a label that is a
+number two sums over rows say how much the score leaves unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from federated.contract.cost import Estimate, Rates, sums_estimate
+from federated.contract.kinds.train import AUTO, TrainTerms, classes
+from federated.contract.rows import FLOOR
+from federated.counted import BINS, LANES, SUM_LEAVES, SUMS, summed_bits
+from federated.counted.grid import CLASSES, MOST_POINTS
+from federated.regression import count_noise, counted_bits
+
+if TYPE_CHECKING:
+    from federated.contract.terms import Contract
+
+__all__ = ["A_COUNTED_ROW", "count_bits", "counted_estimates", "counted_guard", "counted_how"]
+__all__ += ["counted_limit", "counted_words"]
+
+A_COUNTED_ROW = 20 * 8 + 8 * LANES + 64
+"""Bytes of a row that is counted: tree and transfers, lanes, check and turns. Two trees of two
+lanes, which sums of numbers take, are fewer."""
+
+
+def _noise(terms: TrainTerms) -> float:
+    """Of the plan, as far as a draft knows it."""
+    return 0.0 if terms.noise == AUTO else float(terms.noise)
+
+
+def count_bits(terms: TrainTerms) -> float:
+    """The most that is told of a row by counts by class and score, or by two sums of numbers."""
+    return counted_bits(_noise(terms)) if classes(terms) else summed_bits(_noise(terms))
+
+
+def counted_how(terms: TrainTerms) -> str:
+    """How a score is measured that nobody sees."""
+    if classes(terms):
+        return "rows are counted by the final score"
+    return "what the final score leaves unexplained is told by sums over rows"
+
+
+def counted_words(contract: Contract, terms: TrainTerms, folds: int) -> str:
+    """What is told in the place of rows' scores."""
+    partners, noise = " and ".join(terms.partners), f"{count_noise(_noise(terms)):g}"
+    groups = ", by fold" * bool(folds)
+    later = f", by themselves those from {terms.validate_from} on" * bool(terms.time)
+    bits = f"{count_bits(terms):.2g} bits a record at most"
+    wide = f"how wide {partners}'s part of the final scores lies, to a factor of 1.4"
+    if classes(terms):
+        return (
+            f"NO number of any row: how many shared records of each class of {terms.label}{groups}"
+            f"{later} lie in each of up to {BINS} ranges of the final score, each count with noise "
+            f"of {partners}'s of {noise} ({bits}); {wide}"
+        )
+    return (
+        f"NO number of any row: {SUMS} sums over the shared records with {terms.label}{groups}"
+        f"{later}, which say how much of it the final score leaves unexplained, each with noise of "
+        f"{partners}'s of {noise} times the most that one record can add ({bits} in the mean); "
+        f"{wide}"
+    )
+
+
+def counted_guard(terms: TrainTerms) -> str:
+    """What the partner's officer is told of it."""
+    but = " but of the listed" * bool(terms.listed_bits)
+    to, they, mean = "to each count of records by score", "counts", ""
+    if not classes(terms):
+        they, mean = "sums", " in the mean"
+        to = "times the most that one record can add to each sum that the score is measured by"
+    return (
+        f"{' and '.join(terms.partners)} tells no score of a record{but}; it adds noise of a "
+        f"standard deviation of {count_noise(_noise(terms)):g} {to}, drawn once: these {they} tell "
+        f"{count_bits(terms):.2g} bits of a record at most{mean}, whoever knows all other records and "
+        "whatever is asked; what sums may tell stands below"
+    )
+
+
+def counted_limit(terms: TrainTerms, step: str, rows: int) -> int | None:
+    """Bytes of a step of it; None where it is none of them."""
+    head = f"counted/{terms.task}"
+    if terms.score_bits:
+        return None
+    if step in (f"{head}/spread", f"{head}/open"):
+        return FLOOR
+    groups = [f"{head}/{number}" for number in range(max(1, terms.folds) + 1)]
+    return FLOOR + rows * A_COUNTED_ROW if step in groups else None
+
+
+def counted_estimates(rates: Rates, rows: int, terms: TrainTerms) -> Iterator[Estimate]:
+    """Of how good it is, and of a list's threshold."""
+    counts = sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
+    if classes(terms):
+        yield counts
+    else:
+        yield from [sums_estimate(rates, rows, SUM_LEAVES, SUMS)] * SUMS
+    if terms.listed:
+        yield counts
