@@ -75,8 +75,8 @@ def counted_guard(terms: TrainTerms) -> str:
     return (
         f"{' and '.join(terms.partners)} tells no score of a record{but}; it adds noise of a "
         f"standard deviation of {count_noise(_noise(terms)):g} {to}, drawn once: these {they} tell "
-        f"{count_bits(terms):.2g} bits of a record at most{mean}, whoever knows all other records and "
-        "whatever is asked; what sums may tell stands below"
+        f"{count_bits(terms):.2g} bits of a record at most{mean}, whoever knows all other records "
+        "and whatever is asked; what sums may tell stands below"
     )
 
 
