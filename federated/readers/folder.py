@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.advice import quoted_name
 from federated.readers.base import CsvFormat, Reader, missing_column
 from federated.readers.canonical import is_text
 from federated.readers.csv_file import CsvReader
@@ -113,11 +114,25 @@ class FolderReader(Reader):
         found = {name: table.column(name) for name in held}
         for name in columns:
             if name in self._keys[place]:
+                if name in there:
+                    self._check_key(place, name)
                 value = pa.scalar(self._keys[place][name], pa.large_string())
                 found[name] = pa.chunked_array([pa.repeat(value, rows)])
             elif name not in found:
                 found[name] = pa.chunked_array([pa.nulls(rows)])
         return pa.table(found)
+
+    def _check_key(self, place: int, name: str) -> None:
+        """Refuse a part whose own column has other values than the folder that it lies in."""
+        given = self._keys[place][name]
+        held, _ = as_text(self._readers[place].read([name], [name]).column(name))
+        own = pc.unique(held).drop_null().to_pylist()
+        if any(_whole(value) != _whole(given or "") for value in own):
+            raise InputError(
+                f"{self.where}: {self._name(self._parts[place])} has a column {name!r} with other "
+                "values than its folder's name",
+                hint="leave one of the two out, or give the column another name",
+            )
 
     def _told(self, reader: Reader) -> list[str]:
         try:
@@ -149,7 +164,8 @@ class FolderReader(Reader):
                     f"{self.where}: column {name!r} is {_shown(columns[first].type)} in "
                     f"{self._name(self._parts[first])} and {_shown(column.type)} in "
                     f"{self._name(self._parts[place])}",
-                    hint=f'types = {{ {name} = "string" }} in tables.toml reads both as text',
+                    hint=f'types = {{ {quoted_name(name)} = "string" }} in tables.toml reads '
+                    "both as text",
                 )
             wanted = both
             done.append(column)
@@ -215,6 +231,11 @@ def _keys(path: Path) -> dict[str, str | None]:
         if equals and name:
             found[unquote(name)] = None if value == _NOTHING else unquote(value)
     return found
+
+
+def _whole(value: str) -> str:
+    """A text, a whole number without leading zeros: `01` in a name is 1 in a file."""
+    return str(int(value)) if value.isdecimal() else value
 
 
 def _shown(kind: pa.DataType) -> str:

@@ -124,16 +124,18 @@ def spelled(text: pa.ChunkedArray, form: Spelling) -> tuple[pa.ChunkedArray, Mas
     """float64 or int64 by a declared form, and a mask of the rows that are no such number (null).
 
     Digits and marks may be full-width, a minus any of its forms. `percent` wants a percent sign and
-    divides by 100; `money` drops a currency's sign or code on either side, takes (1,234.50) and
+    divides by 100; `money` drops a currency's sign or code on either side; both take (1,234.50) and
     1,234.50- for negative. Thousands stand in groups of three (two before them, as in India)
     and do not begin with 0: 0,175 is a fraction.
     """
     found = _narrow(pc.utf8_trim_whitespace(text))
     found = pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.large_string()), found)
     given = pc.is_valid(found)
+    if form.kind != "number":
+        found = _signed(found)
     if form.kind == "percent":
         found = _only(found, _like(found, r"[%％]$"))
-        found = pc.replace_substring_regex(found, r"\s*[%％]$", "")
+        found = _signed(pc.replace_substring_regex(found, r"\s*[%％]$", ""))
     if form.kind == "money":
         found = _without_currency(found)
     if form.thousands:
@@ -162,10 +164,14 @@ def _narrow(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(text, rf"^(\D*)[{_DASHES}](\D*\d)", r"\1-\2")
 
 
+def _signed(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Amounts in brackets, or with a minus behind them, with one before them."""
+    found = pc.replace_substring_regex(text, r"^\(([^-].*)\)$", r"-\1")
+    return pc.replace_substring_regex(found, r"^([^-].*)-$", r"-\1")
+
+
 def _without_currency(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    found = pc.replace_substring_regex(text, r"^\((.*)\)$", r"-\1")
-    found = pc.replace_substring_regex(found, r"^([^-].*)-$", r"-\1")
-    found = pc.replace_substring_regex(found, rf"^([+-]?)\s*{_SIGN}\s*([+-]?)", r"\1\2")
+    found = pc.replace_substring_regex(text, rf"^([+-]?)\s*{_SIGN}\s*([+-]?)", r"\1\2")
     return pc.replace_substring_regex(found, rf"\s*{_SIGN}$", "")
 
 

@@ -73,6 +73,10 @@ class Declared:
         form = self.spelling(column)
         return (form.decimal, form.thousands) != (".", "")
 
+    def marked(self, column: str) -> bool:
+        """Whether marks in numbers are declared for this very column, and not for all."""
+        return column in self.decimal or column in self.thousands
+
     def spelling(self, column: str) -> Spelling:
         """How numbers of a column are written."""
         kind = self.types.get(column, "number")
@@ -155,6 +159,8 @@ def _settled(
         notes |= {"undated": count, "undated_row": first} if count else {}
     if kind in ("uuid", "hex"):
         values = _bytes_as_text(values, name, kind, where)
+    elif key and not kind and is_text(values.type) and declared.marked(name):
+        values = _numbers(values, name, declared, nulls, notes, where)
     elif kind == "string" or (key and _digits(values.type)):
         values = _text(values, name, where)
     elif kind and is_text(values.type):
@@ -248,7 +254,8 @@ def _text(values: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             return values.cast(pa.large_binary()).cast(pa.large_string())
         raise InputError(
             f"{_place(where, name)}: holds bytes that are no text",
-            hint=f'types = {{ {name} = "hex" }}, or "uuid" for 16 bytes, in tables.toml',
+            hint=f'types = {{ {quoted_name(name)} = "hex" }}, or "uuid" for 16 bytes, in '
+            "tables.toml",
         )
     try:
         return pa.chunked_array([as_text(values)[0]])

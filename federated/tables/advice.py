@@ -192,10 +192,10 @@ def _of_form(report: ColumnReport, given: pa.DataType) -> list[str]:
         )
     strange = report.invalid.get("bad character", 0) - report.scientific
     if strange * 200 > report.rows:
-        found.append(
-            f"{name}: {strange:,} rows hold characters that no {report.kind} has: notes in "
-            "place of a value (none, to follow), or values of another column"
-        )
+        why = "notes in place of a value (none, to follow), or values of another column"
+        if report.marks:
+            why = f"in tables.toml set {report.marks}"
+        found.append(f"{name}: {strange:,} rows hold characters that no {report.kind} has: {why}")
     return found
 
 

@@ -159,7 +159,7 @@ class Table:
                 raise missing_column(self.where, column, every)
         wanted = list(dict.fromkeys(every if columns is None else columns))
         asked = [name for name in wanted if name in features]
-        stored = [name for name in wanted if name != self.row_number and name not in asked]
+        stored = [name for name in wanted if name not in (*asked, self.row_number or None)]
         text = {n for n in stored if n in keys or n in self.kinds}
         if self.views and asked:
             stored = list(dict.fromkeys([*stored, self.views.by]))
@@ -173,7 +173,7 @@ class Table:
             )
         textual = reader.textual
         table = settle(table, self.declared, textual=textual, text=text, where=self.where)
-        if self.row_number in wanted:
+        if self.row_number and self.row_number in wanted:
             numbers = pa.array(range(1, table.num_rows + 1), type=pa.int64())
             table = table.append_column(self.row_number, numbers)
         if self.views and asked:

@@ -50,9 +50,11 @@ _NAMED = rf"^(?:\d{{1,2}}[ ./-])?{MONTH}[ ./,-]+(?:\d{{1,2}}, *)?\d{{2,4}}(?:\D.
 
 _DURATION = r"^-?(?:\d+ (?:years?|mons?|months?|days?)(?: |$))*(?:-?\d+:\d{2}:\d{2}(?:\.\d+)?)?$"
 """As databases write an interval: 1 year 3 days 04:05:06."""
-_BEFORE_UNIT = r"^[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
+_BESIDE = r"^(?P<mark>[^\pL\pN\s()\"'+-]{0,2})\s*[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
+"""A number with a mark before it (~5, <10) or a unit behind (3 kg), or both ($5k)."""
+_BLANK = pa.scalar(" ", pa.large_string())
 _UNITS = 3
-"""Different words behind numbers, none among them, that are units rather than codes."""
+"""Different marks and words beside numbers, none among them, that are units rather than codes."""
 _IN_QUOTES = r"^\s*=?\s*[\"'](.*)[\"']\s*$"
 """As ` "12.5"`, where a blank makes the quotes part of the text, and ="12.5" of spreadsheets."""
 
@@ -122,12 +124,12 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
         return Taken("", f"{many:,} different durations", f'{hint}"string" }} in tables.toml', many)
     if many > MANY and (units := _with_units(known)):
         hint = (
-            f"delete what stands behind the numbers, {units}; multiply where it is a factor (%, 万)"
+            f"delete what stands beside the numbers, {units}; multiply where it is a factor (%, 万)"
         )
         as_text = f'types = {{ {quoted_name(name)} = "string" }}'
         return Taken(
             "",
-            f"{many:,} different numbers with words or marks behind them",
+            f"{many:,} different numbers with words or marks beside them",
             f"{hint}; to take it as categories, {as_text} in tables.toml",
             many,
         )
@@ -168,12 +170,13 @@ def _share(text: pa.ChunkedArray) -> str:
 
 
 def _with_units(known: pa.Array) -> str:
-    """What stands behind numbers where it is one of a few units; "" where it is no such column.
+    """What stands beside numbers where it is one of a few units; "" where it is no such column.
 
     A unit is no value of a row: it is shown where most rows have it.
     """
-    parts = pc.extract_regex(known, _BEFORE_UNIT)
-    rests = pc.struct_field(parts, ["unit"]).drop_null()
+    parts = pc.extract_regex(known, _BESIDE).drop_null()
+    before, behind = (pc.struct_field(parts, [side]) for side in ("mark", "unit"))
+    rests = pc.utf8_trim_whitespace(pc.binary_join_element_wise(before, behind, _BLANK))
     counts = pc.value_counts(rests)
     named = [text for text in counts.field("values").to_pylist() if text]
     if len(rests) < len(known) or not named or len(counts) > _UNITS:

@@ -16,15 +16,36 @@ def side_by_side(one: PreflightReport, other: PreflightReport, names: tuple[str,
     for mine, theirs in zip(one.levels, other.levels, strict=False):
         for left, right in zip(mine.columns, theirs.columns, strict=False):
             pair = (_of(one, left), _of(other, right))
+            zeros = list[str]()
             for at in (0, 1):
                 (a, own), (b, beside) = (names[at], pair[at]), (names[1 - at], pair[1 - at])
                 if _bare(own) and beside.kind == "text" and beside.zeros:
-                    found.append(
+                    zeros.append(
                         f"{own.column} of {a}: no number begins with 0, and {beside.zeros:,} of "
                         f"{beside.column} of {b} do (000123): 123 does not match; export the "
                         "column as text with its zeros, or match both as kind number"
                     )
+            found += zeros or _lengths(pair, names)
     return found
+
+
+def _lengths(pair: tuple[ColumnReport, ColumnReport], names: tuple[str, str]) -> list[str]:
+    """Where no key of one is as long as any of the other: dashes, a prefix or zeros at one side."""
+    (low, high), (least, most) = pair[0].lengths, pair[1].lengths
+    if not (high and most) or (low <= most and least <= high):
+        return []
+    long = (
+        f"{report.column} of {name} {_from(*report.lengths)}"
+        for report, name in zip(pair, names, strict=True)
+    )
+    return [
+        f"keys of {' and '.join(long)} characters: none can match; one side writes them with what "
+        "the other leaves out (dashes, blanks, a prefix, zeros), or they are other numbers"
+    ]
+
+
+def _from(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _of(report: PreflightReport, column: str) -> ColumnReport:

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.advice import to_declare
 from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
+from federated.readers.numbers import fitting
 from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like, of_column, of_report, problems
 from federated.tables.key_columns import cleaned_key
@@ -126,6 +128,21 @@ def _uneven(text: pa.Array, kind: str) -> tuple[int, int]:
     return (ends["min"], ends["max"]) if ends["min"] < ends["max"] else (0, 0)
 
 
+def _marks(unread: pa.Array, name: str, kind: str) -> str:
+    """What to declare where all texts that are no numbers are some with marks between thousands."""
+    distinct = pc.unique(unread).drop_null()
+    forms = fitting(distinct) if kind == "number" and len(distinct) else []
+    if not forms or forms[0][0].kind != "number" or forms[0][1] < len(distinct):
+        return ""
+    return ", ".join(to_declare(name, forms[0][0], None))
+
+
+def _lengths(keys: pa.Array) -> tuple[int, int]:
+    """Characters of the shortest and of the longest key."""
+    ends = pc.min_max(pc.utf8_length(keys)).as_py()
+    return (ends["min"] or 0, ends["max"] or 0)
+
+
 def _most(held: np.ndarray) -> int:
     """Rows of the most frequent value, where that stands in far more rows than others do.
 
@@ -202,5 +219,7 @@ def _column(
         else (),
         hashed=0 if plain else _count(text, _HASHED),
         said=looks_like(text, name),
+        marks=_marks(text.filter(pc.is_null(cleaned.values)), name, cleaned.kind),
+        lengths=_lengths(cleaned.values),
     )
     return replace(found, suggestions=tuple(of_column(found, values.type)))

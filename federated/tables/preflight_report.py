@@ -23,7 +23,8 @@ class ColumnReport:
     one value that stands in far more of them than others do; `dates`: the patterns that read days
     that are written in another way; `zeros`, `digits`: rows of text that are numbers with and
     without a leading zero; `hashed`: as long as a hash in hexadecimal; `said`: what else its texts
-    look like, in sentences.
+    look like, in sentences; `marks`: what reads numbers in which thousands are parted; `lengths`:
+    of the shortest and the longest key, in characters.
     """
 
     column: str
@@ -54,6 +55,8 @@ class ColumnReport:
     dates: tuple[str, ...] = ()
     hashed: int = 0
     said: tuple[str, ...] = ()
+    marks: str = ""
+    lengths: tuple[int, int] = (0, 0)
 
     @property
     def usable(self) -> int:

@@ -26,8 +26,20 @@ def test_zeros_that_one_side_has_lost_are_told_whichever_side_it_is() -> None:
         assert f"k of {lost}: no number begins with 0, and 40 of k of" in told
 
 
-@pytest.mark.parametrize("other", [BARE, ["a1", "b2"]])
+@pytest.mark.parametrize("other", [BARE, ["a11", "b22"]])
 def test_keys_that_are_alike_are_not_told(other: list[str]) -> None:
     assert not side_by_side(looked_at(BARE), looked_at(other), ("bank", "tel"))
     number = looked_at(ZEROS, "number"), looked_at(BARE, "number")
     assert not side_by_side(*number, ("bank", "tel"))
+
+
+@pytest.mark.parametrize(
+    "other", [[f"AB-{i:04}" for i in range(40)], [f"CN{i:06}" for i in range(40)]]
+)
+def test_keys_of_other_lengths_cannot_match(other: list[str]) -> None:
+    """Dashes or a prefix at one side: the job ended at no match, and nothing had been said."""
+    one = [f"AB{i:04}" for i in range(40)]
+    length = len(other[0])
+    (told,) = side_by_side(looked_at(one), looked_at(other), ("bank", "tel"))
+    assert f"keys of k of bank 6 and k of tel {length} characters: none can match" in told
+    assert not side_by_side(looked_at(one), looked_at([*other, "AB0001"]), ("bank", "tel"))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from federated.tables.bindings import TablesFile
+from federated.tables.bindings import Table, TablesFile
 from federated.tables.column_report import columns_taken
 from federated.tables.preflight import preflight
 from federated.tables.source import MemorySource
@@ -254,10 +254,78 @@ def test_numbers_with_a_unit_are_no_categories_in_silence(unit: str) -> None:
     values = [f"{i * 3}{unit if i % 4 else ''}" for i in range(200)]
     (told,) = columns_taken(pa.table({"x": values}), {"x": ["feature"]})
     assert told.problem
-    assert "different numbers with words or marks behind them" in told.wrong[0]
+    assert "different numbers with words or marks beside them" in told.wrong[0]
     assert f'"{unit.strip()}"' in told.wrong[0]
     codes = pa.table({"x": [f"{i}{chr(65 + i % 26)}" for i in range(200)]})
     assert not columns_taken(codes, {"x": ["feature"]})[0].problem
+
+
+@pytest.mark.parametrize("written", ["~{0}.5", "<{0}", "${0}k", "≈ {0}", "#{0}"])
+def test_numbers_with_a_mark_before_them_are_none_in_silence_either(written: str) -> None:
+    values = [written.format(i) if i % 3 else f"{i}" for i in range(1, 300)]
+    values[0], shown = written.format(7), written.format("")[0]
+    (told,) = columns_taken(pa.table({"x": values}), {"x": ["feature"]})
+    assert told.problem
+    assert "different numbers with words or marks beside them" in told.wrong[0]
+    assert shown in told.wrong[0]
+
+
+def bound(folder: Path, section: str, **files: str | pa.Table) -> Table:
+    """A table of what stands beside its tables.toml; "t" is bound."""
+    for name, held in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(held, str):
+            path.write_text(held, "utf-8")
+        else:
+            pq.write_table(held, path)
+    (folder / "tables.toml").write_text(f'[bank.t]\npath = "t"\n{section}\n', "utf-8")
+    return TablesFile.load(folder / "tables.toml")["bank.t"]
+
+
+def test_shares_in_brackets_are_below_zero(tmp_path: Path) -> None:
+    text = "id,x\n1,(5%)\n2,5%-\n3,(1.5)%\n4,-2%\n5,7 %\n"
+    found = bound(tmp_path, 'types = { x = "percent" }', t=text).load()
+    assert found.column("x").to_pylist() == [-0.05, -0.05, -0.015, -0.02, 0.07]
+    twice = bound(tmp_path, 'types = { x = "percent" }', t="id,x\n1,(-5%)\n")
+    with pytest.raises(InputError, match="1 of 1 values are no percent"):
+        twice.load()
+
+
+def test_a_column_without_a_name_has_its_own_values(tmp_path: Path) -> None:
+    """It was the number of the row."""
+    found = bound(tmp_path, "", t="id,,x\n1,7,3\n2,8,4\n").load()
+    assert found.column("").to_pylist() == [7, 8]
+
+
+def test_a_part_that_says_another_day_than_its_folder_is_refused(tmp_path: Path) -> None:
+    for day, other in (("02", True), ("01", False), (1, False), (2, True), (None, False)):
+        table = bound(tmp_path, "", **{"t__day=01__a.parquet": pa.table({"id": [1], "day": [day]})})
+        if not other:
+            assert table.load().column("day").to_pylist() == ["01"]
+            continue
+        with pytest.raises(InputError, match=r"day=01/a.parquet has a column 'day' with other"):
+            table.load()
+
+
+def test_advice_on_parts_that_differ_is_toml_whatever_the_name(tmp_path: Path) -> None:
+    parts = {f"t__{at}.parquet": pa.table({"my col": [v]}) for at, v in (("a", 1), ("b", "x"))}
+    with pytest.raises(InputError) as caught:
+        bound(tmp_path, "", **parts).load()
+    section = caught.value.hint.split(" in tables.toml")[0]
+    assert bound(tmp_path, section, **parts).load().column("my col").to_pylist() == ["1", "x"]
+
+
+def test_thousands_in_keys_of_numbers_are_told_and_read(tmp_path: Path) -> None:
+    text = "id,x\n" + "".join(f'"{10_000 + i:,}",1\n' for i in range(40))
+    table = bound(tmp_path, "", t=text).load(keys=["id"])
+    told = preflight(table, [["id"]], {"id": "number"})
+    (said,) = (one for one in told.suggestions if "characters that no number has" in one)
+    section = said.split("in tables.toml set ")[1]
+    read = bound(tmp_path, section, t=text).load(keys=["id"])
+    assert preflight(read, [["id"]], {"id": "number"}).usable == 40
+    plain = bound(tmp_path, 'thousands = ","', t=text).load(keys=["id"])  # of all, not of keys
+    assert plain.column("id")[0].as_py() == "10,000"
 
 
 def test_a_segment_of_which_nothing_would_be_told_is_pointed_at() -> None:
