@@ -20,7 +20,8 @@ from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome, person_book
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
-from federated.session.journal import abandon, signed_contract, sweep
+from federated.node.signed_contract import contract_at_rest
+from federated.session.journal import abandon, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
 from federated.session.routers import MemoryRouter
@@ -113,8 +114,8 @@ def federate_remote(
     parties = {party.name: pinned[party.name] for party in job.parties}
     nonce = bytes.fromhex(resume.path.name) if resume else secrets.token_bytes(32)
     place = resume or RunFolder(link.home.job(nonce))
-    signed = signed_contract(place.path, nonce, secrets.token_bytes)
-    final = [Contract.from_bytes(signed)] if signed else []
+    signed = contract_at_rest(place.path, nonce, secrets.token_bytes)
+    final = [signed] if signed else []
 
     def limit(step: str) -> int:
         return step_limit(final[0] if final else None, step)

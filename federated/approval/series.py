@@ -150,9 +150,10 @@ def ended(
     """
     if rule.counted and spent.forgotten is not None:
         day = dt.datetime.fromtimestamp(spent.forgotten, dt.UTC).date()
+        anew = "" if contract.series else ": another name lets it count anew"
         return (
             f"this node was put back to a copy of {day if spent.forgotten else 'an unknown day'}, "
-            "and what the rule has approved since is forgotten: another name lets it count anew"
+            f"and what the rule has approved since is forgotten{anew}"
         )
     if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
         return f"it ended on {rule.until}"
@@ -199,16 +200,22 @@ def series_lines(
         home: the party's folder.
         policy: its rules.
         clock: seconds since 1970.
-        entry: of a proposal what its rule's series comes to, or why none that matches approves it.
+        entry: of a proposal what its rule's series comes to; of one that waits why none that
+            matches approves it.
         named: as `Rule.matches` takes them.
     """
     inbox, found = Inbox(home / "desk"), list[str]()
+    waits = entry.request if entry and not entry.rule else None
+    if waits and waits.contract.series and _lacks(home, policy, clock):
+        return [
+            "no rule approves it, of whatever name: this node was put back to a copy, and what it "
+            f"has agreed to since in the series '{waits.contract.series[0].name}' is forgotten"
+        ]
     for rule in policy.rules:
         if entry is not None and entry.own != rule.own:
             continue
-        if not (rule.counted or rule.until) or not _speaks(rule, entry, named):
+        if not (rule.counted or rule.until or waits) or not _speaks(rule, entry, named):
             continue
-        waits = entry.request if entry and not entry.rule else None
         try:
             but = waits.contract.nonce if waits else ""
             spent = spent_by(home, rule, policy.releases, clock, but)
@@ -219,7 +226,20 @@ def series_lines(
             found.append(left_words(rule, spent, inbox, clock()))
         elif why := ended(rule, spent, inbox, waits.contract, waits.me, clock()):
             found.append(f'rule "{rule.name}" does not approve it: {why}')
+        elif entry and entry.word is None:
+            found.append(
+                f'rule "{rule.name}" approves the next job like it, not this one: rules are asked '
+                "when a proposal comes, and this one waits for an officer"
+            )
     return found
+
+
+def _lacks(home: Path, policy: Policy, clock: Callable[[], float]) -> bool:
+    """Whether a series may have been told more than this node knows, or nobody can say."""
+    try:
+        return series_of(home, policy.releases, clock).may_lack
+    except (FedprofileError, OSError):
+        return False  # this user cannot read it: each rule says so
 
 
 def _speaks(rule: Rule, entry: Waiting | None, named: Sequence[str]) -> bool:

@@ -93,10 +93,19 @@ def accept_copy(
     if last == may_have_forgotten:
         typer.echo(f"{found.why}; it is of {_when(found.made)}")
         typer.echo("the party was at work then, or after" if found.running else "it was stopped")
+        needed = (
+            "--may-have-forgotten" if found.running else "one of --last and --may-have-forgotten"
+        )
+        only = (
+            ""
+            if found.running
+            else (
+                "--last only if no process of this party has run since on any machine; otherwise "
+            )
+        )
         raise MisuseError(
-            "one of --last and --may-have-forgotten is needed",
-            hint="--last only if no process of this party has run since on any machine; otherwise "
-            "ask its receivers for their ledgers since then: they say what it has told",
+            f"{needed} is needed",
+            hint=f"{only}ask its receivers for their ledgers since then: they say what it has told",
         )
     keys = place.load_keys(passphrase(passphrase_file))
     who = user_name(os.geteuid())

@@ -144,4 +144,9 @@ def verify(path: Path, owner: Identity, against: Path | None, echo: Callable[[st
     echo(f"the two accounts differ, {len(found.differences)} findings:")
     for finding in found.differences:
         echo(f"  {finding}" + "  (the job broke off: may be honest)" * finding.open)
+    if any(finding.put_back for finding in found.differences):
+        echo(
+            "a party that was put back to an older copy has such a ledger too: its node's own "
+            "ledger (ledger.jsonl in its home) then has a line `restored`, with the day of the copy"
+        )
     return DIFFER

@@ -277,7 +277,8 @@ def live_jobs(home: Path) -> dict[str, dict[str, Any]] | None:
 
 
 def _without_officer(job: str, home: Path) -> bool:
-    """Whether `job` ended before an officer was asked; then says how."""
+    """Whether `job` ended before an officer was asked, or is another version's; then says how."""
+    from federated.node.job_rows import OTHER_VERSION
     from federated.text import plain
 
     found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
@@ -286,7 +287,8 @@ def _without_officer(job: str, home: Path) -> bool:
     row = found[0]
     what = f' "{plain(row["job"])}" for "{plain(row["purpose"])}"' if row["job"] else ""
     typer.echo(f"{row['proposer']} proposed {row['id']}{what}")
-    typer.echo(f"{row['state']} before an officer was asked: {plain(row['why'], 200)}")
+    when = "" if row["why"] == OTHER_VERSION else " before an officer was asked"
+    typer.echo(f"{row['state']}{when}: {plain(row['why'], 200)}")
     typer.echo(f"  fedprofile node ledger {row['id']} --home {home}")
     return True
 

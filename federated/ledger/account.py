@@ -39,13 +39,15 @@ class Finding:
     """What is wrong, and where: the line's number in its file, from 1.
 
     `open`: an honest party may be the reason, for the job broke off, or a party came back too
-    late, while a frame was under way or before a line could be written.
+    late, while a frame was under way or before a line could be written. `put_back`: so has the
+    ledger of a party that was put back to an older copy.
     """
 
     file: str
     line: int
     text: str
     open: bool = False
+    put_back: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.text}"

@@ -89,6 +89,7 @@ def _heads(mine: Account, theirs: Account) -> Iterator[Finding]:
             at + 1,
             f"this or an earlier line was rewritten: it is not the one that {theirs.name} signed "
             f"during the job ({mine.file}, line {number}, keeps the signature)",
+            put_back=True,
         )
     if cut:
         at, number = max(cut)
@@ -97,6 +98,7 @@ def _heads(mine: Account, theirs: Account) -> Iterator[Finding]:
             len(theirs.lines) + 1,
             f"lines were cut off here: {theirs.name} had signed {at + 1} of them during the job "
             f"({mine.file}, line {number}, keeps the signature)",
+            put_back=True,
         )
 
 

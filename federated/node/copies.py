@@ -203,8 +203,8 @@ def accept(
     if last and found.running:
         raise MisuseError(
             "the party was at work when the copy was made, or after: it is not its last state",
-            hint="leave --last out: jobs under way are let go, and the ledger notes what may be "
-            "forgotten",
+            hint="--may-have-forgotten takes it as it is: jobs under way are let go, and the "
+            "ledger notes what may be forgotten",
         )
     left = [] if last else [f for f in sorted(home.jobs.glob("*")) if can_resume(f)]
     rules = () if last else forget_counts(home.path, _policy(home), found.made, clock)

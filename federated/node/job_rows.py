@@ -14,10 +14,16 @@ from federated.node.states import STATES, Found, is_held, state_of
 from federated.session.journal import stop_file
 from federated.session.reasons import left_words
 
-__all__ = ["job_rows"]
+__all__ = ["OTHER_VERSION", "job_rows"]
 
 Row = dict[str, Any]
 _LEFT = ("left", "interrupted", "failed")
+OTHER_VERSION = (
+    "begun by another version of this software: go on with that one, or stop the job and have it "
+    "proposed anew"
+)
+"""Why a job at rest does not go on whose proposal this version cannot read."""
+
 _AT_REST = ("waiting", "approved", "interrupted")
 
 
@@ -36,6 +42,10 @@ def job_rows(inbox: Inbox, place: NodeHome, live: Mapping[str, Row]) -> list[Row
         _row(session, _found(session, entries, place, live), live.get(session, {}), now)
         for session in dict.fromkeys(sessions)
     ]
+    others = {file.stem for file in inbox.unread()}
+    for row in rows:
+        if row["session"] in others and row["state"] == "interrupted" and not row["why"]:
+            row["why"] = OTHER_VERSION
     return sorted(rows, key=lambda row: int(row["received"]))
 
 

@@ -44,6 +44,9 @@ __all__ = ["Participant"]
 
 CONTRACT = "contract"
 
+_AT_ONCE = 1.0
+"""Seconds in which policy and rules decide: who takes longer waits for a person, and says so."""
+
 
 class Participant:
     """Runs one job at one party: `propose` at the proposer, `join` at everyone else."""
@@ -267,8 +270,14 @@ class Participant:
         if self._allows(draft):  # what policy refuses is refused before a table is read
             self._foresee(draft, draft=True)
         request = Request(self._session.id, self._session.name, draft, self._session.clock())
-        self._session.tell(APPROVAL, 0.0)
-        decision = self._decided(request)
+        waits = threading.Timer(_AT_ONCE, self._session.tell, (APPROVAL, 0.0))
+        waits.daemon = True
+        waits.start()
+        try:
+            decision = self._decided(request)
+        finally:
+            waits.cancel()
+            waits.join()
         self._session.tell(CONTRACT, 0.0)
         word = "approved" if decision.approved else "refused"
         said = {"by": decision.by, "why": decision.why, **decision.signed}

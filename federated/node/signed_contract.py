@@ -1,18 +1,34 @@
-"""The contract that a job of this node has, from the job's ledger."""
+"""The contract that a job of this node has, from the job's ledger, or from its journal at rest."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federated.contract.terms import Contract
 from federated.ledger.lines import read_ledger
+from federated.session import journal
+from federated.store.files import of_another_version
 from federated.store.plain import from_plain
-from psi.protocol import InputError, PeerError
+from psi.protocol import InputError, PeerError, Random
 
 if TYPE_CHECKING:
     from federated.node.home import NodeHome
 
-__all__ = ["signed_contract"]
+__all__ = ["contract_at_rest", "signed_contract"]
+
+
+def contract_at_rest(folder: Path, session: bytes, random: Random) -> Contract | None:
+    """What a job's folder was left under; None where nothing was signed, or nothing is at rest.
+
+    Raises:
+        EnvironmentFailed: it was begun by another version.
+    """
+    signed = journal.signed_contract(folder, session, random)
+    try:
+        return Contract.from_bytes(signed) if signed else None
+    except PeerError as error:
+        raise of_another_version(error) from None
 
 
 def signed_contract(place: NodeHome, session: bytes) -> Contract | None:

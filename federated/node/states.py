@@ -11,10 +11,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from federated.approval.call import VALID
 from federated.approval.decision import NOBODY
 from federated.approval.words import Waiting
 from federated.ledger.ending import Told
 from federated.session.journal import can_resume
+from psi.protocol import EnvironmentFailed
 
 __all__ = ["STATES", "Found", "is_held", "state_of"]
 
@@ -32,6 +34,9 @@ STATES = {
     "done": "all steps are done",
 }
 """Every state, in words."""
+
+_STOPS = ("", EnvironmentFailed.__name__)
+"""How a job ends at a node that is killed, or stopped."""
 
 _REFUSALS = ("Refused", "Declined", "Stopped")
 
@@ -67,8 +72,12 @@ def state_of(found: Found, now: float) -> str:
         if told.ended in _REFUSALS:
             return "refused"
         return "interrupted" if _at_rest(found.folder) else "failed"
+    if entry is None and _at_rest(found.folder):
+        return "interrupted"
     if entry is None:
-        return "interrupted" if _at_rest(found.folder) else "failed"
+        comes = os.path.exists(found.folder / "call")  # an officer may not look: no error
+        stopped = comes and told.last and told.ended in _STOPS and not told.left
+        return "called" if stopped and now < told.last + VALID else "failed"
     gone = told.last and not _at_rest(found.folder)
     return "left" if word == "waiting" and gone else word
 

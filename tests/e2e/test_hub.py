@@ -82,6 +82,7 @@ def _nothing_left(world: World) -> None:
         "hub.toml", "authority.crt", "authority.key", "server.crt", "server.key", "nodes.json",
         "invites.json", "identity.json", "keys", "node.toml", "bureau.json", "world-bureau.json",
         "ledger.jsonl", "outputs.secret", "run.json", "job.toml", "lock", ".worker.lock",
+        "last-bureau",
         "policy.toml", "confirmed.json", "quota.json", "quota.lock",
         "lives.json", "life",
         "folds", ".folds.lock", "learned.json", ".learned.json.lock",

@@ -248,7 +248,13 @@ def test_findings_name_file_and_line(world: World) -> None:
     assert any(
         finding.line == 21 and "lines were cut off here: bureau had signed" in finding.text
         for finding in cut
+        if finding.put_back
     )
+    assert not any(finding.put_back for finding in found if "matched 31" in finding.text)
+    told, bank = list[str](), world.folder / "bank" / "ledger.jsonl"
+    shorter = world.folder / "altered.jsonl"
+    ledger_views.verify(bank, world.keys["bank"].identity, shorter, told.append)
+    assert "was put back to an older copy" in told[-1]
 
 
 def test_a_ledger_of_another_job_or_key_is_told(world: World) -> None:

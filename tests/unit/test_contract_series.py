@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from federated.approval.decision import Undecided
+from federated.approval.inbox import Inbox
 from federated.approval.policy_file import load_policy
-from federated.approval.series import forget_counts
+from federated.approval.series import ended, forget_counts, series_lines, spent_by
 from federated.contract.release import Release
 from federated.contract.series import SeriesTerms, SeriesTold, over_total
 from federated.contract.summary import in_words
@@ -188,6 +189,22 @@ def test_a_last_day_is_within_what_is_remembered(tmp_path: Path) -> None:
     late = replace(TERMS, until=str(day + dt.timedelta(365)))
     assert "in 365 days: its jobs are counted for 365" in str(year.month_of(late))
     assert year.month_of(replace(TERMS, until=str(day + dt.timedelta(364)))) == SeriesTold()
+
+
+def test_no_name_lets_a_series_begin_anew_after_a_restore(tmp_path: Path) -> None:
+    """Nobody knows what was agreed since: an officer decides, and is not told otherwise."""
+    year = Agreed(tmp_path, RULE)
+    policy = load_policy(tmp_path / "policy.toml")
+    forget_counts(tmp_path, policy, int(year.now), lambda: year.now)
+    asked = replace(year.job(), series=(TERMS,))
+    assert year.asks(asked) == AN_OFFICER
+    inbox = Inbox(tmp_path / "desk")
+    (entry,) = inbox.all()
+    (line,) = series_lines(tmp_path, policy, lambda: year.now, entry)
+    assert "no rule approves it, of whatever name" in line
+    spent = spent_by(tmp_path, policy.rules[0], LIMITS, lambda: year.now)
+    assert "another name" in ended(policy.rules[0], spent, inbox, year.job(), "bureau", year.now)
+    assert "another name" not in ended(policy.rules[0], spent, inbox, asked, "bureau", year.now)
 
 
 def test_a_rule_of_a_series_approves_no_other_job(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -32,7 +33,7 @@ from federated.ledger.lines import read_ledger
 from federated.node.belongings import BELONGINGS, HUB_BELONGINGS, is_known
 from federated.node.copies import accept, backup, restore
 from federated.node.home import NodeHome
-from federated.node.lives import OlderCopy, begin, check_is_last, copy_of, met
+from federated.node.lives import OlderCopy, begin, check_is_last, copy_of, mark, met
 from federated.node.officers import change_officers
 from federated.node.purge import node_ledger
 from federated.node.rotation import rotate
@@ -305,6 +306,13 @@ def test_the_commands_say_what_to_do(home: NodeHome, tmp_path: Path) -> None:
     assert "next: fedprofile node accept-copy" in say("restore", str(tmp_path / "c"), "--home", new)
     assert "answers nothing" in say("start", "--home", new)
     assert "one of --last and --may-have-forgotten" in say("accept-copy", "--home", new)
+    found = copy_of(Path(new))
+    assert found is not None
+    mark(Path(new), replace(found, running=True))
+    said = say("accept-copy", "--home", new)
+    assert "--may-have-forgotten is needed" in said
+    assert "--last" not in said, "what would be refused is not offered"
+    mark(Path(new), found)
     policy = Path(new) / "policy.toml"
     whole = policy.read_text()
     policy.write_text("[proposals\n")

@@ -210,6 +210,13 @@ def test_a_mistake_ends_the_start_and_later_only_what_it_touches(front: fronts.N
     sent = other.fleet.sent  # type: ignore[union-attr]
     until(lambda: sent, "the call is not answered")
     assert (sent[0].kind, sent[0].step) == (Kind.REFUSED, Refusal.CLOSED)
+    for name in ("key", "point"):  # a job that is at rest here is called again until all is mended
+        (other.home.job(JOB) / "journal").mkdir(parents=True, exist_ok=True)
+        (other.home.job(JOB) / "journal" / name).touch()
+    sent.clear()
+    other._arrived(call())
+    until(lambda: sent, "the call is not answered")
+    assert sent[0].kind == Kind.AWAY
     assert other.failure is None
     other.stop()
 

@@ -21,8 +21,10 @@ from federated.models import MODELS
 from federated.models.saved import VERSION as SAVED
 from federated.models.saved import load_part
 from federated.node.home import LAYOUT, NodeHome
+from federated.node.signed_contract import contract_at_rest
 from federated.releases.book import VERSION as BOOK
 from federated.releases.book import Book, read_book
+from federated.session.journal import CONTRACT as SIGNED
 from federated.session.journal import Journal
 from federated.store.plain import canonical
 from federated.store.vault import Vault
@@ -102,7 +104,16 @@ def kept_table(version: int, folder: Path) -> None:
     made.load("bank.people", ["id"])
 
 
-@pytest.mark.parametrize("read", [journal, kept_table], ids=lambda one: one.__name__)
+def signed(version: int, folder: Path) -> None:
+    """The contract of a job at rest, which a later version has signed."""
+    made = Journal(folder, bytes(32), os.urandom, {})
+    made.save("align", b"role", bytes(32), {})
+    made.keep(SIGNED, canonical({"version": version, "job": "churn", "z": 1}))
+    made.close()
+    contract_at_rest(folder, bytes(32), os.urandom)
+
+
+@pytest.mark.parametrize("read", [journal, kept_table, signed], ids=lambda one: one.__name__)
 def test_a_job_of_another_version_stays_for_it(
     read: Callable[[int, Path], None], tmp_path: Path
 ) -> None:

@@ -246,6 +246,10 @@ def test_the_node_says_what_is_left(tmp_path: Path) -> None:
     shown = node("show", f"{2:064x}")
     assert 'rule "monthly" does not approve it: 10 bits of a row of bureau.t asked of all' in shown
     assert "all its jobs together, 6 allowed" in shown
+    policy = tmp_path / "policy.toml"  # a name anew, while it waits
+    policy.write_text(policy.read_text().replace('"monthly"', '"monthly again"'))
+    shown = node("show", f"{2:064x}")
+    assert 'rule "monthly again" approves the next job like it, not this one' in shown
 
 
 @pytest.mark.parametrize(

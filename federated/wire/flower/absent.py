@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from federated.session.journal import was_interrupted
+from federated.session.journal import can_resume, was_interrupted
 from federated.session.last_word import last_word
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 
-__all__ = ["ended", "nobody_plays", "taken_up"]
+__all__ = ["ended", "nobody_plays", "not_now", "taken_up"]
 
 
 def nobody_plays(parcel: Parcel, place: Path) -> Parcel | None:
@@ -30,6 +30,15 @@ def ended(parcel: Parcel, place: Path) -> Parcel:
     back = (parcel.job, parcel.receiver, parcel.sender)
     word = last_word(place, parcel.sender)
     return notice(Kind.REFUSED, *back, Refusal.ENDED, word)
+
+
+def not_now(parcel: Parcel, place: Path) -> Parcel:
+    """To a call while this party's policy cannot be read: a job that is at rest here is called
+    again until it can, any other is refused."""
+    back = (parcel.job, parcel.receiver, parcel.sender)
+    if can_resume(place):
+        return notice(Kind.AWAY, *back, parcel.step)
+    return notice(Kind.REFUSED, *back, Refusal.CLOSED)
 
 
 def taken_up(place: Path) -> bool:

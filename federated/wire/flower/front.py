@@ -33,10 +33,10 @@ from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.session.journal import stop_file
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
-from federated.wire.flower.absent import nobody_plays, taken_up
+from federated.wire.flower.absent import nobody_plays, not_now, taken_up
 from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.local import LocalServer, read_block, write_block
-from federated.wire.parcels import Kind, Parcel, Refusal, notice, read_parcel
+from federated.wire.parcels import Kind, Parcel, read_parcel
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
 if TYPE_CHECKING:
@@ -277,8 +277,7 @@ class NodeFront:
                 worker.out.put(parcel.to_bytes())
             broken = self._broken and not (worker and worker.ready.is_set())
         if broken and parcel.kind == Kind.CALL:  # else its proposer waits for nobody
-            no = notice(Kind.REFUSED, parcel.job, self.home.name, parcel.sender, Refusal.CLOSED)
-            self.fleet.put(no)
+            self.fleet.put(not_now(parcel, place))
 
     def _is_news(self, parcel: Parcel) -> bool:
         """Whether it is worth a worker: not the last words of a job that has ended."""

@@ -20,19 +20,20 @@ from typing import Any, Protocol
 
 from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider
+from federated.approval.policy_file import load_policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome, frozen_columns, person_book
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
 from federated.node.purge import purge_now
+from federated.node.signed_contract import contract_at_rest
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
 from federated.session.journal import (
     abandon,
     can_begin,
     can_resume,
-    signed_contract,
     stop_file,
     sweep,
     was_interrupted,
@@ -43,7 +44,7 @@ from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
-from federated.wire.flower.absent import ended, nobody_plays
+from federated.wire.flower.absent import ended, nobody_plays, not_now
 from federated.wire.flower.job import Job, Noting
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
@@ -129,6 +130,7 @@ class NodeDaemon:
         self._pinned = pinned or home.pinned
         self.keys: PartyKeys = keys or home.load_keys(passphrase)
         self._timeout = timeout
+        self._for_policy: set[Path] = set()
         self.fleet: Link
         if through is not None:
             self.fleet = through(Through(self._arrived, self.again, self.end_all))
@@ -271,7 +273,12 @@ class NodeDaemon:
             with self._lock:
                 if sum(j.live for j in self.jobs.values()) >= MOST_JOBS:
                     raise Refused(f"{MOST_JOBS} jobs run here already", hint="try again later")
-            self._decider.admit(call).enforce()
+            decision = self._decider.admit(call)
+            if not decision.approved and self._policy_is_broken():
+                _log.warning("a call is not heard: %s", decision.why)
+                self.fleet.put(not_now(parcel, place))
+                return
+            decision.enforce()
             self._begin(call, parcel.data)
         except FedprofileError as error:
             _log.warning("a call was refused: %s", error.message)
@@ -305,8 +312,7 @@ class NodeDaemon:
 
     def _signed(self, call: Call) -> Contract | None:
         """The contract that an earlier process of this node has signed in this session."""
-        signed = signed_contract(self.home.job(call.session), call.session, secrets.token_bytes)
-        return Contract.from_bytes(signed) if signed else None
+        return contract_at_rest(self.home.job(call.session), call.session, secrets.token_bytes)
 
     def _refuse(self, parcel: Parcel, code: Refusal) -> None:
         """Say no with a code: the hub reads it, and policy and peers are nobody's business."""
@@ -353,7 +359,9 @@ class NodeDaemon:
     def _run(self, job: Job) -> None:
         call, home = job.call, self.home.job(job.call.session)
         session: Session | None = None
+        limits: ReleaseLimits | None = None
         try:
+            limits = self._limits_for(job)
             session = Session(
                 call.session,
                 self.keys,
@@ -375,9 +383,7 @@ class NodeDaemon:
                 decider=Noting(self._decider, job),
                 stop=job.stop,
                 kept=self.home.tags,
-                releases=Releases(
-                    self.home.releases, self._limits(), secrets.token_bytes, time.time
-                ),
+                releases=Releases(self.home.releases, limits, secrets.token_bytes, time.time),
                 frozen=frozen,
                 persons=person_book(self.home),
                 models=self.home.models,
@@ -399,15 +405,39 @@ class NodeDaemon:
             _log.error("job %s has failed: %s", job.id, type(error).__name__)
         finally:
             job.endpoint.close()
-            if session is None and stop_file(home).exists():
+            if session is None and limits is not None and stop_file(home).exists():
                 abandon(home)  # what does not open tells nobody, and does not go on
             if not can_resume(home):
                 stop_file(home).unlink(missing_ok=True)
+            elif limits is None:
+                self._for_policy.add(home)
             if not isinstance(job.ending, EnvironmentFailed):  # else this node is stopping
                 self._on_end(job.id, job.state)
 
     def _progress(self, job: Job, step: str, share: float) -> None:
         job.step, job.share = step, share
+
+    def _limits_for(self, job: Job) -> ReleaseLimits:
+        """What the policy lets be told. Where it cannot be read the others wait for this party."""
+        try:
+            return self._limits()
+        except FedprofileError as error:
+            if can_resume(self.home.job(job.call.session)):
+                job.endpoint.leave(error)
+            raise
+
+    def _policy_is_broken(self) -> bool:
+        try:
+            load_policy(self.home.policy)
+        except FedprofileError:
+            return True
+        return False
+
+    def _go_on_by_policy(self) -> None:
+        """Jobs that came to rest because the policy could not be read: they go on once it can."""
+        if self._for_policy and not self._policy_is_broken():
+            while self._for_policy:
+                self._take_up(self._for_policy.pop() / "call")
 
     # the connection
 
@@ -442,7 +472,8 @@ class NodeDaemon:
     def busy(self) -> bool:
         """Whether a job waits or runs."""
         with self._lock:
-            return any(job.thread and job.thread.is_alive() for job in self.jobs.values())
+            plays = any(job.thread and job.thread.is_alive() for job in self.jobs.values())
+        return plays or bool(self._for_policy)
 
     def summaries(self) -> list[dict[str, Any]]:
         """What `node jobs` shows of each job."""
@@ -451,6 +482,7 @@ class NodeDaemon:
 
     def _tick(self) -> None:
         while not self._stop.wait(0.5):
+            self._go_on_by_policy()
             with self._lock:
                 ends = [job.endpoint for job in self.jobs.values()]
             for endpoint in ends:

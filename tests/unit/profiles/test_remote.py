@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from federated.approval.decision import Decision, Request, Undecided
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
+from federated.node import participant
 from federated.node.home import NodeHome
+from federated.session.progress import APPROVAL
 from federated.tables.source import MemorySource
 from profiles import remote
 from profiles.job import Job
@@ -56,7 +59,10 @@ class Officer:
         raise Undecided("nobody has decided yet")
 
 
-def propose(folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer) -> None:
+def propose(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer, said: list[str]
+) -> None:
+    """`said` gets the steps that the screen is told."""
     (folder / "job.toml").write_text(JOB)
     (folder / "node.toml").write_text('version = 1\nname = "bank"\nhub = "nowhere:1"\n')
     link = remote.HubLink(folder)
@@ -66,6 +72,7 @@ def propose(folder: Path, monkeypatch: pytest.MonkeyPatch, officer: Officer) -> 
     remote.federate_remote(
         Job.load(folder / "job.toml"), MemorySource({}), link, KEYS["bank"], folder / "parties",
         Started("t", "o", False), decider=officer,  # type: ignore[arg-type]
+        progress=lambda party, step, share: said.append(step),
     )  # fmt: skip
 
 
@@ -73,8 +80,10 @@ def test_a_refusal_of_its_own_policy_says_whose_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     officer = Officer("column 'x' of bank.people asked as feature", threading.Event())
+    said = list[str]()
     with pytest.raises(Declined, match="bank itself says no: column 'x'") as error:
-        propose(tmp_path, monkeypatch, officer)
+        propose(tmp_path, monkeypatch, officer, said)
+    assert APPROVAL not in said, "nobody was waited for"
     assert str(tmp_path / "policy.toml") in error.value.hint
     assert "Nobody else has been asked" in error.value.hint
     (run,) = (folder.load() for folder in runs_in(tmp_path / "jobs"))
@@ -88,11 +97,15 @@ def test_a_run_is_stopped_while_its_own_officer_thinks(
 
     def stop() -> None:
         assert officer.asked.wait(20)
+        time.sleep(0.2)
         runs_in(tmp_path / "jobs")[0].stop_file.touch()
 
     threading.Thread(target=stop, daemon=True).start()
+    said = list[str]()
+    monkeypatch.setattr(participant, "_AT_ONCE", 0.05)
     with pytest.raises(Refused, match="stopped by this party"):
-        propose(tmp_path, monkeypatch, officer)
+        propose(tmp_path, monkeypatch, officer, said)
+    assert APPROVAL in said
     (folder,) = runs_in(tmp_path / "jobs")
     assert isinstance(folder, RunFolder)
     assert folder.load().state == "stopped"

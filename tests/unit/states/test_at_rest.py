@@ -15,6 +15,7 @@ import pytest
 from federated.ledger.account import read_account
 from federated.ledger.compare import compare
 from federated.ledger.ending import told_in
+from federated.node.job_rows import OTHER_VERSION
 from federated.session.journal import can_resume, stop_file
 from federated.session.reasons import PeerRefused
 from federated.wire.parcels import Kind, notice
@@ -328,6 +329,31 @@ def test_a_proposer_that_comes_back_to_a_job_that_was_stopped(scene: Scene) -> N
     assert error.message == "bureau has stopped the job for good"
     assert not can_resume(scene.folder / "bank")
     assert told_in(scene.folder / "bank" / "ledger.jsonl").left_by == "Stopped"
+
+
+def test_a_policy_that_is_mended_lets_go_on_what_came_to_rest_by_it(scene: Scene) -> None:
+    """By itself; and whoever calls meanwhile is told to call again, not that the job is over."""
+    at_rest(scene, "align", "running")
+    scene.stop()
+    scene.policy("[proposals\n")
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+    _has_failed(scene, "policy.toml")
+    scene.call()
+    assert not scene.bank.failed
+    scene.policy(OPEN)
+    assert scene.ends() is None
+    scene.becomes("done")
+
+
+def test_a_job_of_another_version_says_that_it_is(scene: Scene) -> None:
+    at_rest(scene, "align", "running")
+    scene.stop()
+    (file,) = (scene.home.path / "desk").glob("*.request")
+    file.write_text(file.read_text().replace("-v", "-v9"))
+    assert scene.row()["state"] == "interrupted"
+    assert scene.row()["why"] == OTHER_VERSION
+    assert f"interrupted: {OTHER_VERSION}" in scene.say("show", scene.session.hex()[:8])
 
 
 @SLOW

@@ -23,6 +23,7 @@ from tests.unit.test_node_replay import KEYS, PINNED, SECRET
 def restart(scene: Scene) -> None:
     """The node begins afresh, under the same session."""
     scene.stop()
+    assert scene.row()["state"] == "called"
     scene.start()
 
 
