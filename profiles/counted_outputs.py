@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.contract.kinds.listed import list_bits
 from federated.counted import auc_of_counts, noise_of_auc, width_of
 from federated.evaluation import auc_interval, calibration, lift, roc_curve
 from federated.regression import counted_bits
@@ -29,6 +28,7 @@ from profiles.report.measured import (
     paired_gain,
     scored,
 )
+from profiles.score_outputs import list_metrics
 from profiles.summed_outputs import measured_sums, sums_metrics
 
 __all__ = [
@@ -76,13 +76,7 @@ def counted_metrics(counted: Counted) -> dict[str, Any]:
     terms, numbers = counted.trained.terms, not counted.trained.model.classes
     found = sums_metrics(counted) if numbers else {"counted": _counts(counted)}
     if counted.told is not None:
-        found["list"] = {
-            "asked": int(counted.told.asked.sum()),
-            "told": int(counted.told.listed.sum()),
-            "noise": counted.told.noise,
-            "score_bits": terms.listed_bits,
-            "row_bits": round(list_bits(terms), 4),
-        }
+        found["list"] = list_metrics(counted.told, terms)
     return found
 
 
@@ -109,11 +103,13 @@ def told_rows(outcome: Outcome, total: int) -> dict[str, pa.Array]:
         total: rows of its table.
     """
     found = {}
-    for counted in outcome.counted:
-        if counted.told is not None:
+    every = [(one.trained.terms.task, one.told) for one in outcome.counted]
+    every += [(one.terms.task, one.told) for one in outcome.scored]
+    for task, told in every:
+        if told is not None:
             listed, asked = np.zeros(total, bool), np.zeros(total, bool)
-            listed[outcome.rows], asked[outcome.rows] = counted.told.listed, counted.told.asked
-            found[counted.trained.terms.task] = pa.array(listed, mask=~asked)
+            listed[outcome.rows], asked[outcome.rows] = told.listed, told.asked
+            found[task] = pa.array(listed, mask=~asked)
     return found
 
 

@@ -10,6 +10,7 @@ from federated.contract.kinds.train import SCORECARD
 from profiles.job import Job
 from profiles.own_table import entity_column
 from profiles.profile import listed_column, points_column, reasons_column, score_column
+from profiles.specs import ScoreSpec
 
 __all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profile_notes"]
 
@@ -49,7 +50,8 @@ def profile_notes(job: Job) -> dict[str, str]:
         )
     for score in job.scores:
         notes[score_column(score.task)] = (
-            f"probability of {score.task} by model {score.model}; empty where not matched"
+            f"probability of {score.task} by model {score.model}{_part(job, score)}; empty where "
+            "not matched"
         )
         notes[points_column(score.task)] = (
             f"points of {score.task} by scorecard {score.model}, on the scale of its training"
@@ -64,6 +66,15 @@ def profile_notes(job: Job) -> dict[str, str]:
         "matched": _mark(job),
         "match_grade": "level of the keys that found the entity, from 1; empty where not matched",
     }
+
+
+def _part(job: Job, score: ScoreSpec) -> str:
+    """Where a list is told by a kept model: which rows' score has the partner's part."""
+    lists = [one for one in job.targets if one.task == score.task and one.tells == "list"]
+    if not lists:
+        return ""
+    whose = f"{job.receiver}'s own columns, the partner's at their mean"
+    return f", {whose}" + "; of those on the list of both, with noise" * bool(lists[0].score_bits)
 
 
 def _mark(job: Job) -> str:
@@ -82,7 +93,7 @@ def _whose(job: Job) -> str:
     told = [one for one in job.targets if one.tells == "list"]
     own = [one.product for one in told if not one.score_bits]
     joined = [one.product for one in told if one.score_bits]
-    said = [f"of {', '.join(own)} by {job.receiver}'s own model"] if own else []
+    said = [f"of {', '.join(own)} by {job.receiver}'s own columns"] if own else []
     said += [f"of {', '.join(joined)} by the joined model, with noise"] if joined else []
     if len(told) < len(job.targets):
         where = "else " if told else ""

@@ -9,12 +9,13 @@ from federated.models import MODELS
 from federated.text import slug
 from profiles.job_sections import KIND_OF
 from profiles.label_section import CUT_OFF, PREFIX
+from profiles.specs import ScoreSpec
 from profiles.told_list import check_told_list
 from psi.protocol import JobError
 
 if TYPE_CHECKING:
     from profiles.job import Job
-    from profiles.specs import ScoreSpec, TargetSpec, TrainSpec
+    from profiles.specs import TargetSpec, TrainSpec
 
 __all__ = ["check_job", "view_columns"]
 
@@ -212,6 +213,7 @@ def _check_trains(job: Job) -> None:
             f'{job.file}: [train] features: found, none allowed with split = "horizontal"',
             hint="every party brings the same columns: name them in [[party]] features",
         )
+    tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
     for place, target in enumerate(job.targets, start=1):
         trained = target.task in [train.task for train in job.trains]
         if target.tells == "list":
@@ -222,16 +224,15 @@ def _check_trains(job: Job) -> None:
                 'allowed without tells = "list"',
                 hint="how finely all rows' scores are told stands in [[train]]",
             )
-        elif trained and not job.horizontal and not _scored(job.train(target.task)):
+        elif not job.horizontal and target.task in [t.task for t in tasks if not _scored(t)]:
             raise JobError(
                 f"{job.file}: [[target]] {place} task: {target.task!r} found, whose rows have no "
                 "score with score_bits = 0",
                 hint='tells = "list" in [[target]] tells one bit a row, who is on the list; or '
-                "score_bits = 1 or more in [[train]]",
+                f"score_bits = 1 or more in [[{'train' if trained else 'score'}]]",
             )
         if trained and not classes(job.train(target.task)):
             _check_ranked_by_number(job, place, target)
-    tasks: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
     names = [slug(one.task) for one in tasks]  # what columns are called
     for train in tasks:
         if names.count(slug(train.task)) > 1:
@@ -260,8 +261,10 @@ def _check_trains(job: Job) -> None:
         )
 
 
-def _scored(train: TrainSpec) -> bool:
-    """Whether rows get a score: else the model is measured by sums over rows only."""
+def _scored(train: TrainSpec | ScoreSpec) -> bool:
+    """Whether rows get a score: else a model is measured by sums over rows only, and lists told."""
+    if isinstance(train, ScoreSpec):
+        return train.score_bits > 0 or train.row_bits > 0
     return train.model not in MODELS or train.split != "vertical" or train.score_bits > 0
 
 
@@ -320,7 +323,21 @@ def _check_features(job: Job) -> None:
             hint="two jobs: a contract names one way to grow trees",
         )
     for place, score in enumerate(job.scores, start=1):
-        if not any(job.features(score, name) for name in job.partners()):
+        bringing = [name for name in job.partners() if job.features(score, name)]
+        if not _scored(score):
+            if not any(target.task == score.task for target in job.targets):
+                raise JobError(
+                    f"{job.file}: [[score]] {place} score_bits: 0 found without a list of "
+                    f"{score.task!r}",
+                    hint='[[target]] with tells = "list": one bit a row says who is on it',
+                )
+            if len(bringing) > 1:
+                raise JobError(
+                    f"{job.file}: [[score]] {place} score_bits: 0 found with columns of "
+                    f"{' and '.join(bringing)}, of one partner allowed",
+                    hint="score_bits = 1 or more, of which the sum is told",
+                )
+        if not bringing:
             raise JobError(
                 f"{job.file}: [[score]] {place}: no partner brings a column",
                 hint="[[party]] features are those of the training",

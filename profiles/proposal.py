@@ -219,9 +219,11 @@ def _score(job: Job) -> tuple[ScoreTerms, ...]:
         features = tuple(FeatureTerms(name, columns) for name, columns in named if columns)
         found.append(
             ScoreTerms(
-                **_said(spec, ScoreTerms, but=("partners", "features")),
+                **_said(spec, ScoreTerms, but=("partners", "features", "listed", "listed_bits")),
                 partners=partners,
                 features=features,
+                listed=told_length(job, spec.task),
+                listed_bits=told_bits(job, spec.task),
             )
         )
     return tuple(found)

@@ -167,7 +167,7 @@ def _funnel(
     for trained in (*federation.outcome.trained, *counted):
         known = trained.known | trained.known_later
         yield Stage("labelled", int(np.count_nonzero(known)), trained.terms.task)
-    kept = {one.terms.task for one in federation.outcome.scored}
+    kept = {one.terms.task for one in federation.outcome.scored if one.told is None}
     told = (target for target in job.targets if target.tells == "list")
     whose = {one.task: "listed_scored" if one.score_bits else "own_scored" for one in told}
     for task, score in scores.items():

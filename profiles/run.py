@@ -134,7 +134,9 @@ def steps_of(job: Job) -> list[str]:
     steps += [f"join_sum/{i}/{j.partner}" for i, j in enumerate(job.join_sums)]
     steps += [f"binning/{i}/{b.partner}" for i, b in enumerate(job.binnings)]
     steps += [f"train/{train.task}" for train in job.trains]
-    steps += [f"score/{score.task}" for score in job.scores]
+    for score in job.scores:
+        told = score.score_bits or score.row_bits
+        steps.append(f"score/{score.task}" if told else f"listed/{score.task}/told")
     return [*steps, "finish"]
 
 

@@ -62,7 +62,12 @@ def _none(folders: Sequence[Path], named: str) -> MisuseError:
 
 
 def score_job(
-    part: ModelPart, beside: Path, table: str = "", facts: Sequence[str] = (), lang: str = ""
+    part: ModelPart,
+    beside: Path,
+    table: str = "",
+    facts: Sequence[str] = (),
+    lang: str = "",
+    top: int = 0,
 ) -> Path:
     """Write the job file beside tables.toml, unless it is there; where it is.
 
@@ -72,15 +77,24 @@ def score_job(
         table: the logical table of the receiver's rows; "" takes the training's.
         facts: columns of it to carry into the profiles; the first names the entity.
         lang: the language of the report; "" for English.
+        top: how many are to be on a list that is told by one bit a row, in the place of scores; 0:
+            scores are told.
 
     Raises:
         EnvironmentFailed: it cannot be written.
-        MisuseError: another file of its name is there.
+        MisuseError: another file of its name is there, or a list of a model that tells none.
     """
     from federated.store.files import write_atomic
 
+    if top and (part.boosted or len(part.partners) > 1):
+        raise MisuseError(
+            f"a list by one bit a row of model {part.id}, which is of trees, or several partners'",
+            hint="a regression with one partner tells lists; without --top rows get scores",
+        )
+
     name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)
-    path, text = beside / f"{name}.toml", job_text(part, table, facts, lang)
+    name += f"-top-{top}" * bool(top)
+    path, text = beside / f"{name}.toml", job_text(part, table, facts, lang, top)
     if path.exists() and path.read_text("utf-8") != text:
         raise MisuseError(
             f"{path} is there and says something else",
@@ -90,8 +104,13 @@ def score_job(
     return path
 
 
-def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = (), lang: str = "") -> str:
-    """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`."""
+def job_text(
+    part: ModelPart, table: str = "", facts: Sequence[str] = (), lang: str = "", top: int = 0
+) -> str:
+    """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`.
+
+    With `top` who is on a list of so many is told, and no score.
+    """
     about = {"name": f"score {part.task}", "purpose": part.purpose, "entity": part.entity}
     if part.purpose_class:
         about["purpose_class"] = part.purpose_class
@@ -106,7 +125,11 @@ def job_text(part: ModelPart, table: str = "", facts: Sequence[str] = (), lang: 
     lines += ["", "[align]", *_said(dict(part.align) | {"protocol": "auto"} | kinds)]
     if facts:
         lines += ["", "[profile]", *_said({"facts": list(facts)})]
-    lines += ["", "[[score]]", *_said({"task": part.task, "model": part.id} | asked_of(part))]
+    asked = {"score_bits": 0} if top else asked_of(part)
+    lines += ["", "[[score]]", *_said({"task": part.task, "model": part.id} | asked)]
+    if top:
+        listed = {"product": part.task, "task": part.task, "top": top, "tells": "list"}
+        lines += ["", "[[target]]", *_said(listed)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,15 +10,24 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
+from federated.contract.kinds.listed import Listing, list_bits
 from federated.scoring.spread import evened
-from federated.steps.outcome import Outcome, Scored
+from federated.steps.outcome import Outcome, Scored, ToldList
 from federated.trees import LabelModel
 from profiles.profile import spread
 from profiles.reasons import score_reasons, true_zeros
 from profiles.scorecard_outputs import card_reasons
 from profiles.trees_outputs import path_reasons
 
-__all__ = ["MUCH", "SOME", "release_note", "score_metrics", "score_note", "scored_points"]
+__all__ = [
+    "MUCH",
+    "SOME",
+    "list_metrics",
+    "release_note",
+    "score_metrics",
+    "score_note",
+    "scored_points",
+]
 __all__ += ["scored_rows"]
 
 SOME, MUCH = 0.1, 0.25
@@ -45,7 +54,7 @@ def scored_points(outcome: Outcome, total: int) -> dict[str, np.ndarray]:
     """By task of a scorecard points on the scale of its training: `float64[total]`, NaN: none."""
     found = {}
     for scored in outcome.scored:
-        if scored.part.scale is not None:
+        if scored.part.scale is not None and scored.told is None:
             points = scored.part.scale.of(scored.scores)
             found[scored.terms.task] = spread(points, outcome.rows, total)
     return found
@@ -79,6 +88,17 @@ def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
     )
 
 
+def list_metrics(told: ToldList, terms: Listing) -> dict[str, Any]:
+    """How many rows were asked about, and how many are told to be on the list."""
+    return {
+        "asked": int(told.asked.sum()),
+        "told": int(told.listed.sum()),
+        "noise": told.noise,
+        "score_bits": terms.listed_bits,
+        "row_bits": round(list_bits(terms), 4),
+    }
+
+
 def score_metrics(outcome: Outcome, table: pa.Table) -> dict[str, Any]:
     """By task: which model, how many rows, how far columns and scores have moved since training."""
     aligned = table.take(pa.array(outcome.rows))
@@ -88,6 +108,11 @@ def score_metrics(outcome: Outcome, table: pa.Table) -> dict[str, Any]:
 def score_note(task: str, said: Mapping[str, Any]) -> str:
     """A sentence of the report, from `score_metrics` of one task."""
     text = f"{task} is scored by model {said['model']}: {said['rows']:,} shared records"
+    if found := said.get("list"):
+        text = (
+            f"Who is on the list of {task} was told by model {said['model']}, one bit a row: "
+            f"{found['told']:,} of the {found['asked']:,} shared records that were asked about"
+        )
     if not said["moved"]:
         return f"{text}, and no column has moved much since its training."
     what = " and ".join(said["moved"])
@@ -109,6 +134,8 @@ def release_note(task: str, said: Mapping[str, Any]) -> str:
 def _drift_of_scores(scored: Scored) -> float | None:
     """How far scores have moved, of a regression's anywhere in the step that was told."""
     scores = scored.scores
+    if scored.told is not None:
+        return None  # no row's score is known
     if scored.moved is None and not scored.part.hidden:
         own, told = scores - scored.partners, evened(scored.partners, len(scored.terms.partners))
         if told is None:
@@ -129,12 +156,13 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
         "model": part.id,
         "trained": part.made,
         "rows": len(chances),
-        "mean": round(float(chances.mean()), 6) if len(chances) else None,
+        "mean": round(float(chances.mean()), 6) if len(chances) and scored.told is None else None,
         "score_bits": scored.terms.score_bits,
         "row_bits": scored.terms.row_bits,
         "drift": drift,
         "drift_of_scores": None if of_scores is None else round(of_scores, 4),
         "moved": moved,
+        **({"list": list_metrics(scored.told, scored.terms)} if scored.told is not None else {}),
         **({"released": [_released(one) for one in scored.released]} if scored.released else {}),
     }
 

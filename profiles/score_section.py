@@ -25,12 +25,16 @@ def read_score(section: TomlSection, parties: tuple[PartySpec, ...], entity: str
     both = section.has("score_bits") and section.has("row_bits")
     told = section.has("row_bits")
     row_bits = section.integer("row_bits", None, 1, MOST_TREES * MOST_DEPTH) if told else 0
-    score_bits = section.integer("score_bits", SCORE_BITS, 1, FINEST_SCORES)
+    score_bits = section.integer("score_bits", SCORE_BITS, 0, FINEST_SCORES)
     if both:
         hint = "a regression tells steps of a score, trees sides of splits: model show says which"
         raise section.fail("row_bits", str(row_bits), "none beside score_bits", hint)
     trees = section.integer("trees", None, 1, MOST_GROWN) if section.has("trees") else 0
     depth = section.integer("depth", None, 1, MOST_DEPTH) if section.has("depth") else 0
+    if trees and not score_bits:
+        raise section.fail(
+            "score_bits", "0", "1 or more of trees", "of a regression 0: a list only"
+        )
     if bool(trees) != bool(depth) or (trees and row_bits):
         hint = "of trees that tell nothing both, with score_bits: model show prints the section"
         raise section.fail("trees", str(trees), "one with a depth and without row_bits", hint)

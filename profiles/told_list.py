@@ -10,7 +10,7 @@ from psi.protocol import JobError
 
 if TYPE_CHECKING:
     from profiles.job import Job
-    from profiles.specs import TargetSpec, TrainSpec
+    from profiles.specs import ScoreSpec, TargetSpec, TrainSpec
 
 __all__ = ["check_told_list", "told_bits", "told_length"]
 
@@ -31,24 +31,25 @@ def told_bits(job: Job, task: str) -> int:
 
 
 def check_told_list(
-    job: Job, place: int, target: TargetSpec, *, scored: Callable[[TrainSpec], bool]
+    job: Job, place: int, target: TargetSpec, *, scored: Callable[[TrainSpec | ScoreSpec], bool]
 ) -> None:
-    """Raise `JobError` unless it is of a training that tells no score, and the only list of it.
+    """Raise `JobError` unless it is of a training, or a scoring, that tells no score, and the only
+    list of it.
 
     Args:
         job: that is being read.
         place: of the list in its job file, from 1.
         target: the list.
-        scored: whether rows of a training get a score.
+        scored: whether rows of a training, or a scoring, get a score.
     """
     where = f"{job.file}: [[target]] {place}"
-    train = next((one for one in job.trains if one.task == target.task), None)
-    if train is None or scored(train):
-        has = "a kept model" if train is None else f"score_bits = {train.score_bits}"
+    every: list[TrainSpec | ScoreSpec] = [*job.trains, *job.scores]
+    of = next(one for one in every if one.task == target.task)
+    if scored(of):
         raise JobError(
-            f'{where} tells: "list" found for {target.task!r}, of {has}',
-            hint="who is on a list is told by itself where [[train]] has score_bits = 0 (a "
-            'regression of one partner); or tells = "scores"',
+            f'{where} tells: "list" found for {target.task!r}, of score_bits = {of.score_bits}',
+            hint="who is on a list is told by itself where [[train]], or [[score]], has score_bits "
+            '= 0 (a regression of one partner); or tells = "scores"',
         )
     if len([one for one in job.targets if one.task == target.task]) > 1:
         raise JobError(

@@ -60,7 +60,7 @@ __all__ = [
     "verify_signatures",
 ]
 
-VERSION = 10
+VERSION = 11
 LONGEST = 200
 """Characters of a text that a person chose: what a screen shows whole."""
 

@@ -34,7 +34,9 @@ Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 
-def codes_of(theirs: Floats, grid: ScoreGrid, score_bits: int, seed: bytes) -> Told:
+def codes_of(
+    theirs: Floats, grid: ScoreGrid, score_bits: int, seed: bytes, deviation: float = 0.0
+) -> Told:
     """The partner's part of each row's score with noise, `uint16[n]` from 1 on.
 
     The noise follows from all rows' scores: the same ones never have two draws of it.
@@ -44,6 +46,8 @@ def codes_of(theirs: Floats, grid: ScoreGrid, score_bits: int, seed: bytes) -> T
         grid: that both parties have agreed on.
         score_bits: the noise is 2^-`score_bits` of their standard deviation.
         seed: 32 secret bytes, the same whenever this job goes on.
+        deviation: the least that counts as theirs: who chose these rows may have taken such as
+            are alike.
     """
     text = hashlib.sha256(np.ascontiguousarray(theirs, "<f8").data).digest() + bytes([score_bits])
     key = hashlib.blake2s(text, key=seed, person=b"listscor").digest()
@@ -52,7 +56,9 @@ def codes_of(theirs: Floats, grid: ScoreGrid, score_bits: int, seed: bytes) -> T
     def random(size: int) -> bytes:
         return hashlib.shake_256(key + next(calls).to_bytes(8, "little")).digest(size)
 
-    noisy = theirs + float(theirs.std()) * 2.0**-score_bits * gaussians(len(theirs), random)
+    noisy = theirs + max(float(theirs.std()), deviation) * 2.0**-score_bits * gaussians(
+        len(theirs), random
+    )
     found = np.rint(noisy * (_UNITS / grid.step)) + _ZERO
     return np.asarray(np.clip(found, 1, (1 << 15) - 1).astype(np.uint16))
 

@@ -60,6 +60,10 @@ def label_counts(work: Work, trained: Trained, fit: LabelFit) -> Counted:
     step = f"counted/{terms.task}/spread"
     grid: ScoreGrid = work.run(step, SpreadHearer(context(step), own - middle), peers)
     found = Counted(trained=trained, noise=count_noise(float(terms.noise)))
+    if len(own):  # the fit's own part has the mean of the partner's in it, which it was told
+        found.partners_mean = float(
+            (fit.told(own) - trained.part.scores(trained.own_matrix)).mean()
+        )
     groups = _groups(terms, has_answer(trained.label), trained.folds.astype(np.int8))
     if classes(terms):
         _label_classes(work, found, grid, own - middle, groups)

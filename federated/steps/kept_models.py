@@ -62,7 +62,9 @@ def keep_label_part(
     regression: dict[str, Any] = {}
     if trees is None:
         regression = {"encoder": trained.encoder, "linear": trained.part}
-    card = _label_card(trained) | (_by_counts(counted) if counted else {})
+    card = _label_card(trained)
+    if counted is not None:
+        card |= _by_counts(counted) | {"partners_mean": counted.partners_mean}
     _keep(work, terms, table, LABEL, scores, card, trees, **regression)
 
 

@@ -1,4 +1,5 @@
-"""Who is on a list, where no row's score is told: at one party, after rows were counted by score.
+"""Who is on a list, where no row's score is told: at one party, after a training whose rows were
+counted by score, or in the place of a scoring.
 
 `listed/TASK/counts` and `listed/TASK/open`: rows that may be on it, by the score, under the
 partner's noise; by these the receiver finds the threshold. `listed/TASK/told`: a bit a row.
@@ -10,8 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from federated.contract.kinds.listed import noise_of_list
-from federated.contract.terms import TrainTerms
+from federated.contract.kinds.listed import Listing, noise_of_list
 from federated.counted import (
     LANES,
     MOST_RANGES,
@@ -40,13 +40,13 @@ __all__ = ["hear_list", "tell_list"]
 
 
 def hear_list(
-    work: Work, terms: TrainTerms, own: np.ndarray, middle: float, grid: ScoreGrid
+    work: Work, terms: Listing, own: np.ndarray, middle: float, grid: ScoreGrid
 ) -> ToldList:
     """The receiver's part.
 
     Args:
         work: of the job.
-        terms: of the training.
+        terms: of the training or the scoring.
         own: `float64[rows]`, this party's part of each aligned row's score.
         middle: their mean, by which they are centred.
         grid: how scores are cut.
@@ -75,8 +75,13 @@ def hear_list(
     return ToldList(asked=may, listed=listed, noise=noise, scores=scores)
 
 
-def tell_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -> None:
-    """The partner's part; `own` is its part of each aligned row's score."""
+def tell_list(
+    work: Work, terms: Listing, own: np.ndarray, grid: ScoreGrid, deviation: float = 0.0
+) -> None:
+    """The partner's part; `own` is its part of each aligned row's score.
+
+    `deviation` is the least that counts as its standard deviation.
+    """
     context, peer = work.session.context, work.contract.receiver
     grid = replace(grid, most=MOST_RANGES)
     lanes = lanes_of(grid.theirs(own))
@@ -93,7 +98,7 @@ def tell_list(work: Work, terms: TrainTerms, own: np.ndarray, grid: ScoreGrid) -
     if not terms.listed_bits:
         work.run(step, ListTeller(context(step), peer, own, grid), [peer])
         return
-    codes = codes_of(own, grid, terms.listed_bits, seed)
+    codes = codes_of(own, grid, terms.listed_bits, seed, deviation)
     work.run(step, ScoredTeller(context(step), peer, own, grid, codes), [peer])
 
 

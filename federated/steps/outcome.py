@@ -147,7 +147,8 @@ class Counted:
     time, its rows. `middles` are the scores in the ranges' middles. Of a model of numbers there are
     no counts: `left` is how much deviance the joined score leaves in each group `float64[groups]`,
     `left_noise` the standard deviation that the partner's noise gives it. `told` is who is on a
-    list, None where the contract has none. `spoilt`: what the partner told cannot be; all
+    list, None where the contract has none. `partners_mean` is that of the partner's part, as it is
+    in scores. `spoilt`: what the partner told cannot be; all
     ranges count alike in its place, and of numbers nothing is explained.
     """
 
@@ -157,6 +158,7 @@ class Counted:
     middles: np.ndarray = field(default_factory=lambda: np.zeros(0))
     left: np.ndarray = field(default_factory=lambda: np.zeros(0))
     left_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    partners_mean: float = 0.0
     told: ToldList | None = None
     spoilt: bool = False
 
@@ -233,7 +235,9 @@ class Scored:
     `scores` are log odds and `partners` what the partners' part of them is: `float64[rows]` of the
     aligned rows. `moved` is, of trees, by how much each own column and the partner's data move a
     row's score: `float64[rows, columns + 1]`; None where nobody knows. `released` is what officers
-    signed of the model, where this party's policy asks for that.
+    signed of the model, where this party's policy asks for that. `told` is who is on a list, where
+    that was told and no score: then `partners` is their mean in training, but of the listed whose
+    score was told.
     """
 
     terms: ScoreTerms
@@ -241,6 +245,7 @@ class Scored:
     scores: np.ndarray
     partners: np.ndarray
     moved: np.ndarray | None = None
+    told: ToldList | None = None
     released: Sequence[Mapping[str, Any]] = ()
 
 

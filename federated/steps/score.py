@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from federated.contract.parts import FeatureTerms
 from federated.contract.terms import Contract, ScoreTerms
+from federated.counted import ScoreGrid, SpreadHearer, SpreadTeller
 from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.ledger.listing import releases_of
 from federated.releases.told_scores import ToldScores
@@ -19,6 +20,7 @@ from federated.scoring.model_file import FEATURE, LABEL, ModelPart
 from federated.scoring.paths import PathPartner, PathReceiver
 from federated.scoring.store import ModelStore
 from federated.scoring.sums import SumPartner, SumReceiver
+from federated.steps.list_rows import hear_list, tell_list
 from federated.steps.outcome import Scored
 from federated.steps.step import Step
 from federated.steps.work import Work
@@ -140,7 +142,9 @@ class Score(Step):
     def _receiver(self, terms: ScoreTerms, part: ModelPart) -> dict[str, int]:
         work, step, table = self._work, f"score/{terms.task}", self._work.aligned()
         context, count = work.session.context(step), table.num_rows
-        if isinstance(part.trees, LabelModel):
+        if terms.listed:
+            found = self._listed(terms, part)
+        elif isinstance(part.trees, LabelModel):
             forest, bins = part.trees.forest, part.trees.binning.transform(table)
             paths = PathReceiver(context, terms.partners[0], part.trees, bins, count)
             ends = work.run(step, paths, terms.partners)
@@ -160,6 +164,33 @@ class Score(Step):
         self._keep(found)
         return told_of(terms)
 
+    def _listed(self, terms: ScoreTerms, part: ModelPart) -> Scored:
+        """Who is on a list, and no score but of those on it."""
+        work, step = self._work, f"listed/{terms.task}/spread"
+        own = np.ldexp(part.fixed(work.aligned()).astype(np.float64), -FRACTION_BITS)
+        middle = float(own.mean())
+        spread = SpreadHearer(work.session.context(step), own - middle)
+        grid: ScoreGrid = work.run(step, spread, list(terms.partners))
+        told = hear_list(work, terms, own, middle, grid)
+        partners = np.full(len(own), float(part.card.get("partners_mean", 0.0)))
+        if told.scores is not None:  # the partner's part there is less its mean in training
+            partners += np.where(told.listed, told.scores - own, 0.0)
+        return Scored(terms=terms, part=part, scores=own + partners, partners=partners, told=told)
+
+    def _tell_listed(self, terms: ScoreTerms, part: ModelPart) -> None:
+        """The partner's part of it. All rows are booked: it sees nobody's question."""
+        work, step, receiver = (
+            self._work,
+            f"listed/{terms.task}/spread",
+            self._work.contract.receiver,
+        )
+        work.reserve(f"score/{terms.task}")
+        own = np.ldexp(part.fixed(work.aligned()).astype(np.float64), -FRACTION_BITS)
+        own -= part.of_part.mean
+        spread = SpreadTeller(work.session.context(step), receiver, own)
+        grid: ScoreGrid = work.run(step, spread, [receiver])
+        tell_list(work, terms, own, grid, part.of_part.deviation)
+
     def _keep(self, found: Scored) -> None:
         """For the receiver's outputs, with who has released the model."""
         released = releases_of(self._work.session.ledger_file, found.part.id)
@@ -168,6 +199,9 @@ class Score(Step):
     def _partner(self, terms: ScoreTerms, part: ModelPart) -> dict[str, int]:
         work, step, table = self._work, f"score/{terms.task}", self._work.aligned()
         receiver, context = work.contract.receiver, work.session.context(step)
+        if terms.listed:
+            self._tell_listed(terms, part)
+            return told_of(terms)
         if isinstance(part.trees, FeatureModel):
             work.reserve(step)
             sides = part.trees.sides(table)
@@ -196,5 +230,5 @@ def _kept(terms: ScoreTerms, part: ModelPart, levels: np.ndarray) -> ToldScores:
 
 def told_of(terms: ScoreTerms) -> dict[str, int]:
     """For the ledger."""
-    bits = {"score_bits": terms.score_bits, "row_bits": terms.row_bits}
+    bits = {"score_bits": terms.score_bits, "row_bits": terms.row_bits, "listed": terms.listed}
     return {name: value for name, value in bits.items() if value}

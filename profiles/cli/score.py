@@ -33,6 +33,14 @@ def score(
             "each. The first names the customer.",
         ),
     ] = None,
+    top: Annotated[
+        int,
+        typer.Option(
+            "--top",
+            min=0,
+            help="With a model: tell who is on a list of so many, one bit a row, and no score.",
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
     hub: Hub = None,
     passphrase_file: PassphraseFile = None,
@@ -74,12 +82,13 @@ def score(
             typer.echo(f"{of}; others are {', '.join(others)}", err=True)
         said = ModelOutputs.read(store, part.id)
         beside = tables.absolute().parent
-        job = score_job(part, beside, table, fact or (), "" if said is None else said.lang)
-        typer.echo(f"{job}: scores by model {part.id}{more_told(part)}", err=True)
-    elif table or fact:
+        job = score_job(part, beside, table, fact or (), "" if said is None else said.lang, top)
+        says = f"a list of {top:,}" if top else "scores"
+        typer.echo(f"{job}: {says} by model {part.id}{'' if top else more_told(part)}", err=True)
+    elif table or fact or top:
         raise MisuseError(
-            "--table and --fact are for a model; a job file names its tables itself, and facts "
-            "in [profile]"
+            "--table, --fact and --top are for a model; a job file names its tables itself, facts "
+            "in [profile] and lists in [[target]]"
         )
     elif not Job.load(job).scores:  # it would train again, and tell partners' rows again
         raise MisuseError(

@@ -123,15 +123,15 @@ def test_of_those_on_the_list_alone_the_joined_score_is_known(done: tuple[Path, 
     assert "3.3 bits (at a low one the score of every record)" in words
     page = html.unescape((out / "report.html").read_text("utf-8"))
     assert "the joined model's, with noise" in page
-    assert "Their order and scores, marked *, are those of bank's own model." in page
+    assert "Their order and scores, marked *, are by bank's own columns alone." in page
     assert "They are ranked by the joined score for gone, with noise" in page
-    assert "as partners told: by bank's own model their score for churn is" in page
-    assert "with a score for churn, of bank's own model: no joined one is told" in page
+    assert "as partners told: by bank's own columns their score for churn is" in page
+    assert "with a score for churn, of bank's own columns: no joined one is told" in page
     assert "*</td>" in page[: page.index("<h3>y</h3>")]
     assert "*</td>" not in page[page.index("<h3>y</h3>") :]
     notes = (out / "dictionary.csv").read_text("utf-8-sig")
     assert (
-        "probability of the task; of x by bank's own model; of y by the joined model, with noise"
+        "probability of the task; of x by bank's own columns; of y by the joined model, with noise"
         in notes
     )
     assert "scores are own ones" not in notes

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["A_COUNTED_ROW", "count_bits", "counted_estimates", "counted_guard", "counted_how"]
-__all__ += ["counted_limit", "counted_words"]
+__all__ += ["counted_limit", "counted_words", "list_estimate"]
 
 A_COUNTED_ROW = 20 * 8 + 8 * LANES + 64
 """Bytes of a row that is counted: tree and transfers, lanes, check and turns. Two trees of two
@@ -93,10 +93,14 @@ def counted_limit(terms: TrainTerms, step: str, rows: int) -> int | None:
 
 def counted_estimates(rates: Rates, rows: int, terms: TrainTerms) -> Iterator[Estimate]:
     """Of how good it is, and of a list's threshold."""
-    counts = sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
     if classes(terms):
-        yield counts
+        yield sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
     else:
         yield from [sums_estimate(rates, rows, SUM_LEAVES, SUMS)] * SUMS
     if terms.listed:
-        yield counts
+        yield list_estimate(rates, rows)
+
+
+def list_estimate(rates: Rates, rows: int) -> Estimate:
+    """Of the counts that a list's threshold is found by, which takes most of it."""
+    return sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates
+from federated.contract.kinds.counted import A_COUNTED_ROW, list_estimate
 from federated.contract.kinds.kind import Kind
+from federated.contract.kinds.listed import (
+    check_listed,
+    instead_of_list,
+    list_bits,
+    list_guard,
+    list_limit,
+    listed_end,
+    listed_words,
+)
 from federated.contract.kinds.train import LONGEST_TASK
 from federated.contract.parts import Disclosure, FeatureTerms, Release
 from federated.contract.rows import FLOOR, joined_rows
@@ -34,6 +44,8 @@ class ScoreTerms:
     in steps of which `score_bits` says the width; of trees one bit a row on `row_bits` levels: one
     of the two is 0. Of trees that tell nothing, `trees` of them of a `depth`, `score_bits` bits of
     the score are told; both are 0 of any other model. The parts' hashes are in the parties' terms.
+    `listed`: of a regression a bit a row is told in the place of a score, whether it is on a list
+    of this length, and with `listed_bits` the score of those on it (`kinds.listed`); 0: no list.
     """
 
     task: str
@@ -44,6 +56,8 @@ class ScoreTerms:
     row_bits: int = 0
     trees: int = 0
     depth: int = 0
+    listed: int = 0
+    listed_bits: int = 0
 
 
 class Score(Kind[ScoreTerms]):
@@ -82,7 +96,13 @@ class Score(Kind[ScoreTerms]):
         me = contract.receiver
         for terms in self.terms(contract):
             step, partners = f"score {terms.task}", " and ".join(terms.partners)
-            if terms.row_bits:
+            if terms.listed:
+                for who, other in ((me, partners), (partners, me)):
+                    wide = f"how wide {other}'s part of the final scores lies"
+                    yield Disclosure(step, who, wide, "train.spread")
+                yield listed_words(contract, terms)
+                learns = f"of records of {me} nothing"
+            elif terms.row_bits:
                 yield Disclosure(
                     step,
                     me,
@@ -108,13 +128,15 @@ class Score(Kind[ScoreTerms]):
 
     def words(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
-            yield score_words(contract, terms)
+            yield score_words(contract, terms) + listed_end(terms)
 
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
             partners = " and ".join(terms.partners)
             yield part_guard(terms)
-            if terms.row_bits:
+            if terms.listed:
+                yield list_guard(contract, terms)
+            elif terms.row_bits:
                 yield (
                     f"{partners} tells one bit of a record on each level, whatever "
                     f"{contract.receiver} asks, and {terms.row_bits} at most"
@@ -134,21 +156,30 @@ class Score(Kind[ScoreTerms]):
                     step=f"score/{terms.task}",
                     columns=columns,
                     bits=row_bits_of(terms),
-                    vectors=int(not terms.row_bits),
+                    vectors=int(not (terms.row_bits or terms.listed)),
                     known=contract.known,
                     rounded=True,
+                    instead=tuple(instead_of_list(terms, 0.0)) if terms.listed else (),
                 )
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):
-            if step == f"score/{terms.task}":
+            rows = joined_rows(contract, terms.partners)
+            if terms.listed and step == f"listed/{terms.task}/spread":
+                return FLOOR
+            if (found := list_limit(terms, step, rows, A_COUNTED_ROW)) is not None:
+                return found
+            if step == f"score/{terms.task}" and not terms.listed:
                 a_row = 16 + _LEVEL * terms.row_bits
-                return FLOOR + joined_rows(contract, terms.partners) * a_row
+                return FLOOR + rows * a_row
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         for terms in self.terms(contract):
             rows = joined_rows(contract, terms.partners)
+            if terms.listed:
+                yield list_estimate(rates, rows)
+                continue
             told = 8.0 * len(terms.partners) + _LEVEL / 2 * terms.row_bits
             seconds = rows * (2 + 40 * terms.row_bits) * rates.align().tag
             memory = rows * (40.0 + 64.0 * terms.row_bits)
@@ -157,6 +188,8 @@ class Score(Kind[ScoreTerms]):
 
 def row_bits_of(terms: ScoreTerms) -> float:
     """Bits of a row that its score tells at most, in the mean of rows as those trained on."""
+    if terms.listed:
+        return list_bits(terms)
     return float(terms.row_bits) if terms.row_bits else told_bits(terms.score_bits)
 
 
@@ -213,8 +246,13 @@ def check_score(contract: Contract, terms: ScoreTerms) -> None:
         raise PeerError("a scoring names columns of a party that has no part in it, or twice")
     if not all(features_of(terms, name) for name in terms.partners):
         raise PeerError("a scoring names a partner that brings no column to it")
-    if bool(terms.score_bits) == bool(terms.row_bits):
-        raise PeerError("a scoring tells steps (score_bits) or sides of splits (row_bits)")
+    if bool(terms.score_bits) + bool(terms.row_bits) + bool(terms.listed) != 1:
+        raise PeerError(
+            "a scoring tells steps (score_bits), sides of splits (row_bits) or who is on a list"
+        )
+    check_listed(terms)
+    if terms.listed and terms.task in [one.task for one in contract.train]:
+        raise PeerError("a list by a kept model, and a training, of one task")
     if terms.score_bits > FINEST_SCORES or terms.row_bits > MOST_TREES * MOST_DEPTH:
         raise PeerError(f"a scoring of more than {FINEST_SCORES} score_bits, or of too many levels")
     if any(contract.joins(name) for name in terms.partners):

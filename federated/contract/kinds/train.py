@@ -228,8 +228,6 @@ def check_train(terms: TrainTerms) -> None:
         raise PeerError(
             "a list told by a bit a record, of a training that tells scores, or of rows"
         )
-    if terms.listed_bits and not terms.listed:
-        raise PeerError("scores of those on a list that there is not")
     if not (private(terms) or hidden(terms)) and terms.row_bits < 1:
         raise PeerError("the contract does not say how many bits of a row a training may tell")
 
