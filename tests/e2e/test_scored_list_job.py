@@ -139,7 +139,7 @@ def test_a_contract_of_a_list_beside_scores_or_of_several_is_none(
         replace(terms, listed_bits=9),
         replace(terms, partners=("bureau", "other")),
     ):
-        with pytest.raises(PeerError, match=r"who is on a list|score_bits|several|no part in it"):
+        with pytest.raises(PeerError, match=r"who is on a list|score_bits|several|does not list"):
             replace(contract, score=(wrong, other)).check()
 
 
