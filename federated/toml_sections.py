@@ -59,10 +59,12 @@ class TomlSection:
         if not isinstance(data, dict):
             raise JobError(f"{file}: {name}: a table is needed")
         self._data: dict[str, Any] = dict(data)
+        self._given = frozenset(data)
         self._known: list[str] = []
 
     def fail(self, key: str, found: Any, allowed: str, hint: str = "") -> JobError:
-        """The error for one key."""
+        """The error for one key; of one that is not there, what it may be called there."""
+        hint = self._meant(key) or hint
         shown = repr(found) if isinstance(found, str) else _kind(found)
         return JobError(
             f"{self.file}: {self.name} {key}: {shown} found, {allowed} allowed", hint=hint
@@ -237,14 +239,23 @@ class TomlSection:
             )
             raise JobError(f"{self.file}: {self.name} {key}: unknown key", hint=hint)
 
+    def _meant(self, key: str) -> str:
+        """Which key that nobody has asked for yet may stand for one that is not there."""
+        if key in self._given:
+            return ""
+        left = list(self._data)
+        close = [name for name in left if sorted(name) == sorted(key)]
+        close += difflib.get_close_matches(key, left, n=1)
+        return f"there is {close[0]}: {key} is meant?" if close else ""
+
     def _take(self, key: str, default: Any, needed: str) -> Any:
         self._known.append(key)
         if key in self._data:
             return self._data.pop(key)
         if default is None:
-            close = difflib.get_close_matches(key, list(self._data), n=1)
-            hint = f"there is {close[0]}, which is no key: {key} is meant?" if close else ""
-            raise JobError(f"{self.file}: {self.name} {key}: missing, {needed} needed", hint=hint)
+            raise JobError(
+                f"{self.file}: {self.name} {key}: missing, {needed} needed", hint=self._meant(key)
+            )
         return default
 
 

@@ -74,6 +74,14 @@ def with_views(
     return tuple(found)
 
 
+def _keys(section: TomlSection) -> tuple[tuple[str, ...], ...]:
+    try:
+        return section.lists("keys")
+    except JobError as error:
+        error.hint = error.hint or 'where rows are split, none: [train] split = "horizontal"'
+        raise
+
+
 def read_party(section: TomlSection, horizontal: bool, entity: str) -> PartySpec:
     name = section.text("name")
     if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
@@ -81,7 +89,7 @@ def read_party(section: TomlSection, horizontal: bool, entity: str) -> PartySpec
     table = section.text("table")
     if table.split(".", 1)[0] != name or "." not in table:
         raise section.fail("table", table, f'"{name}.TABLE"', "tables are named party.table")
-    keys = () if horizontal else section.lists("keys")
+    keys = () if horizontal else _keys(section)
     features = with_views(section, section.texts("features", []), entity)
     section.done()
     return PartySpec(name, table, keys, features)

@@ -37,7 +37,9 @@ def read_score(section: TomlSection, parties: tuple[PartySpec, ...], entity: str
         )
     if bool(trees) != bool(depth) or (trees and row_bits):
         hint = "of trees that tell nothing both, with score_bits: model show prints the section"
-        raise section.fail("trees", str(trees), "one with a depth and without row_bits", hint)
+        key = "depth" if trees and not depth else "trees"
+        allowed = "trees with a depth, and without row_bits"
+        raise section.fail(key, str(trees if key == "trees" else depth), allowed, hint)
     spec = ScoreSpec(
         task=task,
         model=model,

@@ -207,8 +207,8 @@ def test_a_part_of_another_version_or_an_altered_one_is_refused(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"depth": None}, "one with a depth"),
-        ({"trees": None}, "one with a depth"),
+        ({"depth": None}, "trees with a depth"),
+        ({"trees": None}, "trees with a depth"),
         ({"row_bits": 2, "score_bits": None}, "without row_bits"),
         ({"score_bits": 13}, "1 to 12"),
         ({"trees": 301}, "1 to 300"),

@@ -84,7 +84,7 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
         (
             'purpose = "retention"',
             'purpos = "x"',
-            "purpose: missing.*there is purpos, which is no key: purpose is meant",
+            "purpose: missing.*there is purpos: purpose is meant",
         ),
         ('purpose = "retention"', 'purpose = "a\\u001bb"', "printable characters"),
         ("[align]", '[align]\nreveal = "all"', "reveal: 'all' found, both or receiver or"),

@@ -366,20 +366,14 @@ def value(text: str) -> Any:
         return text
 
 
-@pytest.mark.parametrize(
-    "row", [r for r in ROWS if r.example], ids=lambda row: f"{row.section} {row.key}"
-)
-def test_examples_are_read(row: Row) -> None:
-    given = value(row.example.strip("`"))
+def job_with(row: Row, given: Any) -> dict[str, Any]:
+    """A whole job in which this key has this value, and beside it what it goes with."""
     if row.section == "[train]" and row.key in POOLED:
-        Job.load(horizontal(**{row.key: given}))
-        return
+        return horizontal(**{row.key: given})
     if row.section == "[train]" and row.key in (*BOOSTED, "rising", "falling", "tells"):
-        Job.load(boosted(**{row.key: given}))
-        return
+        return boosted(**{row.key: given})
     if row.section == "[train]" and row.key in CARDED:
-        Job.load(boosted(**{"model": "scorecard", row.key: given}))
-        return
+        return boosted(**{"model": "scorecard", row.key: given})
     job = base(row.section)
     if row.key == "keys":
         for party in job["party"]:
@@ -424,7 +418,14 @@ def test_examples_are_read(row: Row) -> None:
         if row.key == "managers_columns":
             target["branch"] = ["branch"]
         target[row.key] = given
-    Job.load(job)
+    return job
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS if r.example], ids=lambda row: f"{row.section} {row.key}"
+)
+def test_examples_are_read(row: Row) -> None:
+    Job.load(job_with(row, value(row.example.strip("`"))))
 
 
 def test_the_first_example_and_that_of_several_trainings_are_jobs() -> None:
