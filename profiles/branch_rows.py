@@ -159,7 +159,7 @@ def write_branch_rows(
     )
     admission = admission_of(tables, where)
     shown = profiles if admission is None else profiles.filter(pa.array(admission.rows))
-    lists = lists_of(job, profiles, tables, campaign)
+    lists = lists_of(job, profiles, tables, campaign, key=bytes.fromhex(model.contract))
     measured = branch_model(job, model.fit, tables)
     report = _report(
         job, model, measured, lists, found, scores, total, int(np.count_nonzero(whole))

@@ -25,6 +25,7 @@ from profiles.profile import score_column
 from profiles.routing import unknown
 from profiles.specs import TargetSpec
 from profiles.targets import ranked, target_list
+from profiles.ties import Draw
 
 __all__ = ["BEYOND", "Lists", "lists_of"]
 
@@ -58,6 +59,8 @@ def lists_of(
     tables: Source,
     group: ControlGroup | None,
     told: Mapping[str, pa.Array] = MappingProxyType({}),
+    *,
+    key: bytes,
 ) -> Lists:
     """The target lists of a job, best first in each.
 
@@ -67,6 +70,7 @@ def lists_of(
         tables: the job's copies of the receiver's tables.
         group: the campaign's control group; None where the job has no campaign.
         told: by task who is on its list, bool[rows], where that was told and no score.
+        key: what nobody knew before the job: of those who are alike it says who comes first.
     """
     if not job.targets:
         return Lists()
@@ -87,16 +91,16 @@ def lists_of(
             shown = tables.load(target.effects, COLUMNS, keys=["group"])
             effects = shown_effects(shown, profiles, target.effects)
             looks += _strange(target, *strange_groups(shown, profiles, target.effects))
-        people = profiles.column("entity")
+        people, draw = profiles.column("entity"), Draw(key, target.product)
         chances = (score, may.rows, control, reach, effects)
-        offers = offered(target, job.offers, table, *chances, people=people)
+        offers = offered(target, job.offers, table, *chances, people=people, draw=draw)
         there = np.isfinite(score)
         if target.task in told:
             there &= told[target.task].fill_null(False).to_numpy(zero_copy_only=False)
         by_list = target.task in told
         sieve = _Sieve.of(may.rows, control, there, offers, group, target.top, by_list=by_list)
         rank = None if offers is None or offers.by == "rule" else offers.expected
-        listed = ranked(profiles, target.task, target.top, sieve.rows, rank)
+        listed = ranked(profiles, target.task, target.top, sieve.rows, rank, draw)
         left_out[target.product] = (*may.reasons, *sieve.reasons(len(listed)))
         managers, routing = managers_of(target, tables), routed(job, target, tables)
         if managers is not None:
@@ -119,13 +123,14 @@ def lists_of(
                 explore=target.explore,
                 rank=rank,
                 offers=None if offers is None else offers.columns,
+                key=key,
             )
         )
         if group is not None:
             if target.task in told:
                 back = np.flatnonzero(sieve.offered & control & there)
             elif rank is None:
-                back = held_back(score, sieve.offered, control, listed, target.top)
+                back = held_back(score, sieve.offered, control, listed, target.top, people, draw)
             else:  # the prices of the caps say who would have had an offer
                 back = np.flatnonzero(sieve.offered & control & np.isfinite(score))
             parts.append((target.product, target.task, listed, back))

@@ -116,7 +116,7 @@ def write_outputs(
     )
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
-    lists = lists_of(job, profiles, tables, campaign, told)
+    lists = lists_of(job, profiles, tables, campaign, told, key=outcome.contract.digest)
     targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
     files, noted_tables = _write_tables(job, folder, shown, lists, held_out)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from profiles.assignment.learned import Learned
 from profiles.managers import assigned, column_of
 from profiles.profile import reasons_column, score_column
 from profiles.routing import Routing
+from profiles.ties import Draw
 from psi.protocol.errors import MisuseError
 
 __all__ = ["RESERVED", "ranked", "target_list"]
@@ -43,6 +43,7 @@ def target_list(
     explore: float = 0.0,
     rank: np.ndarray | None = None,
     offers: Callable[[np.ndarray], Mapping[str, pa.Array]] | None = None,
+    key: bytes = b"",
 ) -> pa.Table:
     """The `top` entities by score, best first, with reasons and managers.
 
@@ -62,18 +63,19 @@ def target_list(
         explore: the share of leads, drawn at random, that is given out evenly all the same.
         rank: float64[rows], what ranks in place of the score; NaN is left out.
         offers: makes the columns of the list's offers, of these rows.
+        key: of the draw between those whose score is the same (`profiles.ties`).
 
     Returns: `product`, `rank` from 1, `entity`, `name`, then `columns`, `task`, `score`, `matched`
         (false: by the receiver's own model, as nothing is known of the entity elsewhere),
         `segment`, `segment_name`, `reasons`, `manager`, `assigned_by` ("relationship", the columns
         shared, such as "branch", or "capacity"), `unassigned` (why).
-        Ties in score are ordered by the entity's text.
+        Ties in score are drawn.
 
     Raises:
         InputError: managers without a name, named twice, or with a negative capacity.
         MisuseError: no such score, or a mask that does not fit.
     """
-    best = ranked(profiles, score, top, eligible, rank)
+    best = ranked(profiles, score, top, eligible, rank, Draw(key, product))
     chosen = profiles.take(pa.array(best))
     rows = chosen.num_rows
     found: dict[str, Any] = {
@@ -109,8 +111,9 @@ def ranked(
     top: int,
     eligible: np.ndarray | None = None,
     rank: np.ndarray | None = None,
+    draw: Draw = Draw(b"", ""),  # noqa: B008
 ) -> Ints:
-    """`int64[listed]`: rows of the `top` entities by score, the best first, ties by their text.
+    """`int64[listed]`: rows of the `top` entities by score, the best first, ties as they are drawn.
 
     Args:
         profiles: from `profiles.profile.build_profiles`.
@@ -118,6 +121,7 @@ def ranked(
         top: the most entities.
         eligible: bool[rows], who may be on the list; all by default.
         rank: float64[rows], what ranks in place of the score; NaN is left out.
+        draw: who of those with the same score comes first.
 
     Raises:
         MisuseError: no such score, or a mask that does not fit.
@@ -134,13 +138,5 @@ def ranked(
         # only rows that can be among the best need an order; ties at the edge stay in
         edge = np.partition(score[rows], len(rows) - top)[len(rows) - top]
         rows = rows[score[rows] >= edge]
-    subset = pa.table(
-        {
-            "score": pa.array(score[rows]),
-            "entity": profiles.column("entity").take(pa.array(rows)).cast(pa.string()),
-            "row": pa.array(rows),
-        }
-    )
-    order = [("score", "descending"), ("entity", "ascending"), ("row", "ascending")]
-    best = pc.sort_indices(subset, sort_keys=order)[:top]
-    return np.asarray(rows[best.to_numpy()], np.int64)
+    drawn = draw.places(profiles.column("entity").take(pa.array(rows)))
+    return np.asarray(rows[np.lexsort((rows, drawn, -score[rows]))[:top]], np.int64)

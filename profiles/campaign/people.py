@@ -12,6 +12,7 @@ from profiles.campaign.control import ControlGroup
 from profiles.campaign.uplift import CONTROL
 from profiles.managers import column_of
 from profiles.profile import score_column
+from profiles.ties import Draw
 
 __all__ = ["LISTED", "Held", "campaign_table", "held_back"]
 
@@ -28,9 +29,18 @@ class Held:
 
 
 def held_back(
-    score: np.ndarray, could: np.ndarray, control: np.ndarray, listed: np.ndarray, top: int
+    score: np.ndarray,
+    could: np.ndarray,
+    control: np.ndarray,
+    listed: np.ndarray,
+    top: int,
+    people: pa.Array | pa.ChunkedArray,
+    draw: Draw,
 ) -> np.ndarray:
     """`int64[held]`: rows of those whom a list leaves out for the control group's sake.
+
+    Of those with the score of the last on the list only whom the draw would have put before that
+    one: who is listed and who is held back are then alike.
 
     Args:
         score: float64[rows], NaN where there is none.
@@ -38,10 +48,16 @@ def held_back(
         control: bool[rows], who is in the campaign's control group.
         listed: int64[listed], the rows on the list, best first.
         top: the most rows it has.
+        people: their names.
+        draw: the list's.
     """
-    full = len(listed) == top
-    edge = score[listed[-1]] if full else -np.inf
-    return np.flatnonzero(could & control & np.isfinite(score) & (score >= edge))
+    back = np.flatnonzero(could & control & np.isfinite(score))
+    if len(listed) < top:
+        return back
+    last = listed[-1]
+    back = back[score[back] >= score[last]]
+    drawn = draw.places(people.take(pa.array(np.append(back, last))))
+    return np.asarray(back[(score[back] > score[last]) | (drawn[:-1] < drawn[-1])], np.int64)
 
 
 def campaign_table(

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from federated.tables.column_roles import kind_of
 from profiles.offers.caps import best_under_caps
 from profiles.offers.spec import OfferSpec
 from profiles.specs import TargetSpec
-from psi.identifiers.keys import key_buffer
-from psi.kernels.blake2s import Blake2s
+from profiles.ties import Draw
 from psi.protocol.errors import InputError
 
 __all__ = ["OFFER_COLUMNS", "Money", "Offered", "check_numbers", "offered"]
@@ -23,7 +21,6 @@ __all__ = ["OFFER_COLUMNS", "Money", "Offered", "check_numbers", "offered"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-_TIES = b"offered1"
 _EDGE = 1e-5
 """Of what an offer brings: how near to its price it is at the edge of a cap."""
 
@@ -106,6 +103,7 @@ def offered(
     effects: Floats | None = None,
     *,
     people: pa.Array | pa.ChunkedArray,
+    draw: Draw,
 ) -> Offered | None:
     """What is offered to whom; None where the list has no offers.
 
@@ -119,7 +117,8 @@ def offered(
         reached: channel to bool[rows], who may be reached by it; others reach everybody.
         effects: float64[rows], what being listed changes for each, from `shown_effects`.
         people: their names. Of those to whom an offer is worth the same the higher scores come
-            first, then a hash of the name decides: the oldest customers do not always have it.
+            first, then it is drawn: the oldest customers do not always have it.
+        draw: the list's.
 
     Raises:
         InputError: a column that does not hold numbers.
@@ -143,7 +142,7 @@ def offered(
     ranks = np.isfinite(score)[:, None]  # a list ranks nobody else: no place is for them
     expected = np.where(may & ranks & np.isfinite(chance), chance * value - cost, -np.inf)
     pays = np.asarray((expected > 0).any(axis=1))
-    order = _order(people, score, target.product)
+    order = _order(people, score, draw)
     free = order[pays[order] & ~control[order]]
     use, caps = _uses(target, mine, cost)
     chosen = best_under_caps(expected[free], use[:, free], caps)
@@ -154,10 +153,9 @@ def offered(
     return _of(mine, found, value, cost, expected, would=would, pays=pays, by=by)
 
 
-def _order(people: pa.Array | pa.ChunkedArray, score: Floats, product: str) -> Ints:
-    """`int64[rows]`: by score, the highest first, then by a hash of who it is."""
-    names = pc.fill_null(pa.chunked_array([people]).cast(pa.large_string()), "")
-    drawn = Blake2s(product.encode()[:32], _TIES).strings(*key_buffer(names))[:, 0]
+def _order(people: pa.Array | pa.ChunkedArray, score: Floats, draw: Draw) -> Ints:
+    """`int64[rows]`: by score, the highest first, then as they are drawn."""
+    drawn = draw.places(people)
     return np.asarray(np.lexsort((drawn, -np.nan_to_num(score, nan=-np.inf))), np.int64)
 
 

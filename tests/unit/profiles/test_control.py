@@ -14,6 +14,7 @@ import pytest
 from profiles.campaign.control import ControlGroup
 from profiles.campaign.people import LISTED, campaign_table, held_back
 from profiles.specs import CampaignSpec
+from profiles.ties import Draw
 from psi.protocol.errors import InputError, JobError
 
 SPRING = CampaignSpec("spring 2026", 0.1, 90)
@@ -87,8 +88,9 @@ def test_only_who_would_have_been_listed_counts_as_held_back(tmp_path: Path) -> 
     score = np.array([0.9, 0.8, 0.7, 0.6, 0.5, np.nan])
     could = np.array([True, True, True, True, False, True])
     control = np.array([False, True, False, True, True, True])
-    assert held_back(score, could, control, np.array([0, 2]), 2).tolist() == [1]
-    assert held_back(score, could, control, np.array([0, 2]), 3).tolist() == [1, 3]
+    more = pa.array(list("abcdef")), Draw(b"", "x")
+    assert held_back(score, could, control, np.array([0, 2]), 2, *more).tolist() == [1]
+    assert held_back(score, could, control, np.array([0, 2]), 3, *more).tolist() == [1, 3]
     profiles = pa.table({"entity": list("abcdef"), "score_churn": score, "id": list("ABCDEF")})
     table = campaign_table(
         profiles, kept(tmp_path), [("x", "churn", np.array([0, 2]), np.array([1]))], ["id"]

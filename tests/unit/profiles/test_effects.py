@@ -16,6 +16,7 @@ from profiles.cli import app
 from profiles.job import Job
 from profiles.offers.chosen import offered
 from profiles.offers.shown import COLUMNS, shown_effects, strange_groups
+from profiles.ties import Draw
 from psi.protocol.errors import InputError, JobError
 
 
@@ -95,6 +96,7 @@ def test_value_goes_by_what_being_listed_changes_and_not_by_the_score() -> None:
         {},
         by_group,
         people=PEOPLE.column("segment_name"),
+        draw=Draw(b"", "p"),
     )
     assert made is not None
     assert made.by == "uplift"

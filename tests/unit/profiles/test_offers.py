@@ -14,6 +14,7 @@ from profiles.lists import _Sieve
 from profiles.offers import Offered, OfferSpec, offered
 from profiles.offers.caps import best_under_caps
 from profiles.specs import TargetSpec
+from profiles.ties import Draw
 from psi.protocol.errors import InputError, JobError
 
 RELIEF = {
@@ -49,6 +50,7 @@ def given(found: Job, table: dict[str, list[Any]], score: list[float], **more: A
         "control": np.zeros(rows, bool),
         "reached": {},
         "people": pa.array([f"c{i:05d}" for i in range(rows)]),
+        "draw": Draw(b"", "relief"),
     } | more
     made = offered(found.targets[0], found.offers, pa.table(table), np.array(score), **masks)
     assert made is not None
@@ -224,4 +226,5 @@ def test_an_offer_wants_numbers() -> None:
             np.zeros(1, bool),
             {},
             people=pa.array(["c1"]),
+            draw=Draw(b"", "p"),
         )

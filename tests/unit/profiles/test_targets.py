@@ -44,7 +44,7 @@ MANAGERS = pa.table(
 )
 
 
-def test_the_best_come_first_and_ties_by_entity() -> None:
+def test_the_best_come_first_and_ties_by_no_name() -> None:
     found = target_list(profiles(), "renewal", "deposit", 200)
     score = found.column("score").to_numpy()
     assert found.num_rows == 200
@@ -55,7 +55,7 @@ def test_the_best_come_first_and_ties_by_entity() -> None:
     entity = np.array(found.column("entity").to_pylist())
     tied = np.flatnonzero(np.diff(score) == 0)
     assert len(tied)
-    assert (entity[tied] < entity[tied + 1]).all()
+    assert 0.2 * len(tied) < np.count_nonzero(entity[tied] < entity[tied + 1]) < 0.8 * len(tied)
     assert set(found.column("unassigned").to_pylist()) == {NO_MANAGERS}
     assert found.column("manager").null_count == found.num_rows
 
