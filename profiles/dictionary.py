@@ -134,6 +134,7 @@ def campaign_notes(job: Job) -> dict[str, str]:
         "began": "the day of its first list",
         "arm": "listed, or control: held back from all lists of the campaign, drawn at random",
         "rank": "in the list, from 1; empty in the control group",
+        "offer": "which offer of the job the entity is made, or would be: in the control group",
     }
 
 

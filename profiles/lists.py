@@ -133,7 +133,7 @@ def lists_of(
                 back = held_back(score, sieve.offered, control, listed, target.top, people, draw)
             else:  # the prices of the caps say who would have had an offer
                 back = np.flatnonzero(sieve.offered & control & np.isfinite(score))
-            parts.append((target.product, target.task, listed, back))
+            parts.append((target.product, target.task, listed, back, offers))
             held[target.product] = Held(len(back), _smallest(score, listed, back))
     keys = [column for level in job.party(job.receiver).keys for column in level]
     campaign = None if group is None else campaign_table(profiles, group, parts, keys)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from profiles.campaign.control import ControlGroup
 from profiles.campaign.uplift import CONTROL
 from profiles.managers import column_of
+from profiles.offers.chosen import Offered
 from profiles.profile import score_column
 from profiles.ties import Draw
 
@@ -63,7 +64,7 @@ def held_back(
 def campaign_table(
     profiles: pa.Table,
     group: ControlGroup,
-    lists: Sequence[tuple[str, str, np.ndarray, np.ndarray]],
+    lists: Sequence[tuple[str, str, np.ndarray, np.ndarray, Offered | None]],
     keys: Sequence[str],
 ) -> pa.Table:
     """One row a person and list, the listed first.
@@ -71,13 +72,14 @@ def campaign_table(
     Args:
         profiles: from `profiles.profile.build_profiles`.
         group: the campaign's.
-        lists: product, task, rows of the listed and of those held back, of each.
+        lists: product, task, rows of the listed and of those held back, and offers, of each.
         keys: columns of profiles that partners know people by, carried under their own names: a
             later job asks them for the outcome.
     """
     parts = []
-    for product, task, listed, held in lists:
-        chosen = profiles.take(pa.array(np.concatenate([listed, held])))
+    for product, task, listed, held, offers in lists:
+        both = np.concatenate([listed, held])
+        chosen = profiles.take(pa.array(both))
         rank = np.concatenate([np.arange(1, len(listed) + 1), np.zeros(len(held), np.int64)])
         arm = np.repeat([LISTED, CONTROL], [len(listed), len(held)])
         n = chosen.num_rows
@@ -93,6 +95,7 @@ def campaign_table(
             "matched": column_of(chosen, "matched", pa.bool_()),
             "segment": column_of(chosen, "segment", pa.int32()),
             "segment_name": column_of(chosen, "segment_name", pa.string()),
+            "offer": pa.nulls(n, pa.string()) if offers is None else offers.names(both),
         }
         own = [key for key in keys if key in chosen.column_names and key not in found]
         parts.append(pa.table(found | {key: chosen.column(key) for key in own}))

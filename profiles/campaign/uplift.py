@@ -154,6 +154,8 @@ def from_people(
         if not known.all():
             lost[f"{outcome} not known"] = int(np.count_nonzero(~known))
         for name, places, labels in _groupings(everybody, groups):
+            if (none := int(np.count_nonzero(places < 0))) and name:
+                lost[f"rows of the campaign without {name}, in none of its groups"] = none
             kept = known & (places >= 0) & _once(people, places)
             cells = _cells(codes, places, reached, values, kept, len(names), len(labels))
             found += _measured(

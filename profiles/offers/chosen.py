@@ -48,8 +48,9 @@ class Offered:
     """`offers` of the list; `offer` int64[rows], the place in them, -1 for none.
 
     `value`, `cost` and `expected` float64[rows] of it, NaN for none; `would` bool[rows], who would
-    have one: those held back too, by the prices of caps; `pays` bool[rows], whether one would be
-    made to them if there were no caps; `by` is "rule", "uplift" or "score".
+    have one: those held back too, by the prices of caps; `meant` int64[rows], which; `pays`
+    bool[rows], whether one would be made to them if there were no caps; `by` is "rule", "uplift" or
+    "score".
     """
 
     offers: tuple[OfferSpec, ...]
@@ -58,6 +59,7 @@ class Offered:
     cost: Floats
     expected: Floats
     would: np.ndarray
+    meant: Ints
     pays: np.ndarray
     by: str
 
@@ -76,6 +78,12 @@ class Offered:
             name: pa.array(found[rows], mask=np.isnan(found[rows]))
             for name, found in zip(OFFER_COLUMNS[2:], numbers, strict=True)
         }
+
+    def names(self, rows: np.ndarray) -> pa.Array:
+        """`text[rows]`: which offer each of these has, or would have."""
+        meant = self.meant[rows]
+        names = pa.array([spec.name for spec in self.offers], pa.string())
+        return names.take(pa.array(meant, mask=meant < 0))
 
     def money(self, rows: np.ndarray) -> Money:
         """Of these rows together."""
@@ -137,7 +145,8 @@ def offered(
     if target.choose == "rule":
         found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
         none = np.full(shape, np.nan)
-        return _of(mine, found, value, cost, none, would=found >= 0, pays=found >= 0, by="rule")
+        has = found >= 0
+        return _of(mine, found, value, cost, none, would=has, meant=found, pays=has, by="rule")
     chance, by = _chances(mine, score, effects)
     ranks = np.isfinite(score)[:, None]  # a list ranks nobody else: no place is for them
     expected = np.where(may & ranks & np.isfinite(chance), chance * value - cost, -np.inf)
@@ -150,7 +159,8 @@ def offered(
     found[free] = chosen.offer
     left = expected - np.tensordot(chosen.prices, use, 1)
     would = _would(left, expected, order, found, control)
-    return _of(mine, found, value, cost, expected, would=would, pays=pays, by=by)
+    meant = _meant(left, expected, order, found, would)
+    return _of(mine, found, value, cost, expected, would=would, meant=meant, pays=pays, by=by)
 
 
 def _order(people: pa.Array | pa.ChunkedArray, score: Floats, draw: Draw) -> Ints:
@@ -185,6 +195,36 @@ def _would(
     return np.where(edge, place <= last, pays & (worth > 0))
 
 
+def _meant(
+    left: Floats, expected: Floats, order: Ints, found: Ints, would: np.ndarray
+) -> np.ndarray:
+    """`int64[rows]`: the offer of those who have one, or would have, -1 for the others.
+
+    Of those held back to whom several bring the same after prices, each has that of the next of
+    the listed of whom this is so too: as large a part of either has each.
+
+    Arguments are those of `_would`, and what it gives.
+    """
+    rows, best = np.arange(len(left)), left.argmax(axis=1)
+    meant = np.where(found >= 0, found, np.where(would, best, -1))
+    whole = np.abs(expected[rows, best])
+    with np.errstate(invalid="ignore"):  # nothing can be made to some
+        alike = left >= (left[rows, best] - _EDGE * whole)[:, None]
+    tied = np.flatnonzero((alike.sum(axis=1) > 1) & (meant >= 0))
+    place = np.empty(len(order), np.int64)
+    place[order] = rows
+    kinds = np.unique(alike[tied], axis=0, return_inverse=True)[1].reshape(-1)
+    for kind in np.unique(kinds):
+        same = tied[kinds == kind]
+        listed = same[found[same] >= 0]
+        listed = listed[np.argsort(place[listed])]
+        held = same[found[same] < 0]
+        if len(listed) and len(held):
+            after = np.searchsorted(place[listed], place[held])
+            meant[held] = found[listed[np.minimum(after, len(listed) - 1)]]
+    return meant
+
+
 def _of(
     offers: tuple[OfferSpec, ...],
     found: Ints,
@@ -193,14 +233,15 @@ def _of(
     expected: Floats,
     *,
     would: np.ndarray,
+    meant: np.ndarray,
     pays: np.ndarray,
     by: str,
 ) -> Offered:
     rows, made = np.arange(len(found)), found >= 0
     taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
     picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
-    given = found.astype(np.int64)
-    return Offered(offers=offers, offer=given, would=would, pays=pays, by=by, **picked)
+    given = {"offer": found.astype(np.int64), "meant": meant.astype(np.int64)}
+    return Offered(offers=offers, would=would, pays=pays, by=by, **given, **picked)
 
 
 def _chances(

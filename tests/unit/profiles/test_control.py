@@ -93,7 +93,7 @@ def test_only_who_would_have_been_listed_counts_as_held_back(tmp_path: Path) -> 
     assert held_back(score, could, control, np.array([0, 2]), 3, *more).tolist() == [1, 3]
     profiles = pa.table({"entity": list("abcdef"), "score_churn": score, "id": list("ABCDEF")})
     table = campaign_table(
-        profiles, kept(tmp_path), [("x", "churn", np.array([0, 2]), np.array([1]))], ["id"]
+        profiles, kept(tmp_path), [("x", "churn", np.array([0, 2]), np.array([1]), None)], ["id"]
     ).to_pydict()
     assert table["arm"] == [LISTED, LISTED, "control"]
     assert table["rank"] == [1, 2, None]

@@ -228,3 +228,35 @@ def test_an_offer_wants_numbers() -> None:
             people=pa.array(["c1"]),
             draw=Draw(b"", "p"),
         )
+
+
+def test_who_is_held_back_would_have_the_offer_that_those_like_them_have() -> None:
+    """So that an offer's effect is one of like with like: by rule, by worth, and by drawn ties."""
+    rows = 1_000
+    control = np.random.default_rng(5).random(rows) < 0.3
+    x = np.linspace(0, 200, rows)
+    tiers = (
+        {"name": "small", "column": "x", "below": 100, "value": 1},
+        {"name": "large", "column": "x", "from": 100, "value": 2},
+    )
+    by_rule = given(job(*tiers), {"x": x.tolist()}, [0.5] * rows, control=control)
+    names = by_rule.names(np.arange(rows)).to_pylist()
+    assert names == ["small" if value < 100 else "large" for value in x]
+
+    score = np.linspace(0.9, 0.1, rows)
+    worth = {"choose": "value", "channels": {"call": 60}, "top": 400}
+    made = given(job(CALL, SMS, **worth), {"x": [0.0] * rows}, score.tolist(), control=control)
+    assert (made.meant[made.offer >= 0] == made.offer[made.offer >= 0]).all()
+    assert ((made.meant >= 0) == made.would).all()
+    called = [score[(made.meant == 0) & arm] for arm in (control, ~control)]
+    assert called[0].min() == pytest.approx(called[1].min(), abs=0.01)
+    assert called[0].max() == pytest.approx(called[1].max(), abs=0.01)
+
+    alike = given(job(CALL, SMS, **worth), {"x": [0.0] * rows}, [0.5] * rows, control=control)
+    shares = [
+        np.count_nonzero((alike.meant == 0) & arm) / np.count_nonzero((alike.meant >= 0) & arm)
+        for arm in (control, ~control)
+    ]
+    assert shares[1] == 60 / 400
+    # of about 170 held back: a deviation of .027
+    assert abs(shares[0] - 60 / 400) < 6 * 0.027
