@@ -240,8 +240,8 @@ def _of(
     rows, made = np.arange(len(found)), found >= 0
     taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
     picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
-    given = {"offer": found.astype(np.int64), "meant": meant.astype(np.int64)}
-    return Offered(offers=offers, would=would, pays=pays, by=by, **given, **picked)
+    mine, theirs = found.astype(np.int64), meant.astype(np.int64)
+    return Offered(offers=offers, offer=mine, would=would, meant=theirs, pays=pays, by=by, **picked)
 
 
 def _chances(

@@ -244,7 +244,7 @@ def test_who_is_held_back_would_have_the_offer_that_those_like_them_have() -> No
     assert names == ["small" if value < 100 else "large" for value in x]
 
     score = np.linspace(0.9, 0.1, rows)
-    worth = {"choose": "value", "channels": {"call": 60}, "top": 400}
+    worth: dict[str, Any] = {"choose": "value", "channels": {"call": 60}, "top": 400}
     made = given(job(CALL, SMS, **worth), {"x": [0.0] * rows}, score.tolist(), control=control)
     assert (made.meant[made.offer >= 0] == made.offer[made.offer >= 0]).all()
     assert ((made.meant >= 0) == made.would).all()
