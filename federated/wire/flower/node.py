@@ -170,10 +170,10 @@ class NodeDaemon:
         """Leave all jobs as they are and close: a node that starts again goes on with them."""
         with self._lock:
             jobs = list(self.jobs.values())
+        stopping = EnvironmentFailed("this node is stopping", hint="start it again: jobs go on")
         for job in jobs:
-            stopping = "this node is stopping"
-            job.ending = EnvironmentFailed(stopping, hint="start it again: jobs go on")
-            job.endpoint.leave(job.ending)
+            job.ending = job.ending or stopping
+            job.endpoint.leave(stopping)
             job.stop.set()
         for job in jobs:
             if job.thread is not None:
@@ -464,9 +464,10 @@ class NodeDaemon:
     def end_all(self, error: FedprofileError) -> None:
         """The connection is over for good: every job ends with this error."""
         with self._lock:
-            ends = [job.endpoint for job in self.jobs.values()]
-        for endpoint in ends:
-            endpoint.fail(error)
+            jobs = list(self.jobs.values())
+        for job in jobs:
+            job.ending = job.ending or error
+            job.endpoint.fail(error)
 
     @property
     def busy(self) -> bool:

@@ -39,6 +39,7 @@ from tests.unit.states.scene import (
     [
         ("", "approved", back),
         pytest.param("", "approved", restarted, marks=SLOW),
+        pytest.param("", "approved", new_keys, marks=SLOW),
         pytest.param("align", "running", back, marks=SLOW),
         ("align", "running", restarted),
         pytest.param("align", "running", new_keys, marks=SLOW),
@@ -68,8 +69,14 @@ def broken_policy(scene: Scene) -> None:
     scene.mend()
 
 
+def forbidding_policy(scene: Scene) -> None:
+    """Nor at one that was saved since: what is signed holds."""
+    scene.policy(FORBIDS)
+    scene.mend()
+
+
 @SLOW
-@pytest.mark.parametrize("event", [later, broken_policy])
+@pytest.mark.parametrize("event", [later, broken_policy, forbidding_policy])
 def test_what_a_running_job_does_not_look_at(scene: Scene, event: Callable[[Scene], None]) -> None:
     at_rest(scene, "align", "running")
     event(scene)
@@ -112,6 +119,13 @@ def before_it_starts(scene: Scene) -> None:
     scene.start()
 
 
+def while_at_rest(scene: Scene) -> None:
+    """It has run, and its node is away."""
+    at_rest(scene, "align", "running")
+    scene.people = 30
+    restarted(scene)
+
+
 def after_its_facts(scene: Scene) -> None:
     states_facts(scene)
     assert scene.node is not None
@@ -128,10 +142,15 @@ def after_its_facts_and_a_restart(scene: Scene) -> None:
 @SLOW
 @pytest.mark.parametrize(
     ("event", "rows"),
-    [(before_it_starts, 30), (after_its_facts, 40), (after_its_facts_and_a_restart, 40)],
+    [
+        (before_it_starts, 30),
+        (after_its_facts, 40),
+        (after_its_facts_and_a_restart, 40),
+        (while_at_rest, 40),
+    ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
-def test_a_table_that_changes_in_an_approved_job(
+def test_a_table_that_changes_after_the_word(
     scene: Scene, event: Callable[[Scene], None], rows: int
 ) -> None:
     """The reading divides before from after, not the word, which it follows where a node runs."""

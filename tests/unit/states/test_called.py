@@ -16,7 +16,7 @@ from federated.approval.call import make_call
 from federated.node.rotation import rotate
 from federated.wire.parcels import Kind, notice
 from psi.protocol import FedprofileError, Refused
-from tests.unit.states.scene import FORBIDS, OPEN, SLOW, Scene
+from tests.unit.states.scene import FORBIDS, OPEN, SLOW, Scene, people
 from tests.unit.test_node_replay import KEYS, PINNED, SECRET
 
 
@@ -38,7 +38,16 @@ def policy_mended(scene: Scene) -> None:
     scene.policy(OPEN)
 
 
-@pytest.mark.parametrize("event", [restart, hub_gone, policy_mended], ids=lambda e: e.__name__)
+def table_changed(scene: Scene) -> None:
+    """Nothing is read yet."""
+    assert scene.node is not None
+    scene.node._source._tables["bureau.people"] = people(30)  # type: ignore[attr-defined]
+
+
+OUTLIVES = [restart, hub_gone, policy_mended, pytest.param(table_changed, marks=SLOW)]
+
+
+@pytest.mark.parametrize("event", OUTLIVES, ids=lambda e: e.__name__)
 def test_what_a_call_outlives(called: Scene, event: Callable[[Scene], None]) -> None:
     called.becomes("called")
     event(called)
@@ -47,6 +56,9 @@ def test_what_a_call_outlives(called: Scene, event: Callable[[Scene], None]) -> 
     called.approve()
     assert called.ends() is None
     called.becomes("done")
+    (line,) = called.lines("contract")
+    rows = [p["rows"] for p in line["terms"]["parties"] if p["name"] == "bureau"]
+    assert rows == [30 if event is table_changed else 40]
 
 
 @pytest.mark.parametrize(

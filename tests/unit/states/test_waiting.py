@@ -202,9 +202,11 @@ def test_an_officer_who_stops_a_waiting_proposal(scene: Scene) -> None:
     assert "it is left" in str(stopped.exception)
 
 
-@SLOW
 def test_a_node_that_is_revoked(scene: Scene) -> None:
+    """Its process stops at the hub's word, and the job is over all the same."""
     assert scene.node is not None
     scene.node._ended(Refused("this node was revoked"))
-    scene.becomes("left")
+    scene.stop()
+    assert scene.row()["state"] == "left"
     assert scene.lines("ended")[-1]["error"] == "Refused"
+    assert not list(scene.home.jobs.glob("*/journal"))
