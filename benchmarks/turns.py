@@ -15,7 +15,7 @@ __all__ = ["Player"]
 @message(0xFB)
 @dataclass(frozen=True)
 class _Ball:
-    data: Annotated[bytes, Length(1 << 16)]
+    data: Annotated[bytes, Length(1 << 24)]
 
 
 @message(0xFC)
@@ -32,7 +32,7 @@ class Player(Role[bool]):
     def __init__(self, context: Context, peer: str, size: int, rounds: int, serves: bool) -> None:
         super().__init__(context)
         self._peer, self._size, self._rounds, self._serves = peer, size, rounds, serves
-        self.stamps: list[float] = []
+        self._data, self.stamps = os.urandom(size), list[float]()
 
     def begin(self) -> Turn[bool]:
         return Turn(_At(0), [self._ball()] if self._serves else [])
@@ -45,4 +45,4 @@ class Player(Role[bool]):
         return Turn(Done(), [] if self._serves else [self._ball()], result=True)
 
     def _ball(self) -> tuple[str, _Ball]:
-        return self._peer, _Ball(os.urandom(self._size))
+        return self._peer, _Ball(self._data)

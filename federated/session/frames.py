@@ -204,7 +204,7 @@ class Frames:
             frame = self.channels[envelope.receiver].seal(envelope, head)
             sealed.append(Sealed(envelope, frame, encode(frame)))
         for one in sealed:
-            self._journal.log(one.frame.receiver, one.data)
+            self._journal.log(one.frame.receiver, one.data, one.frame)
         return sealed
 
     def send(self, sealed: Iterable[Sealed], record: StepRecord) -> None:
@@ -238,10 +238,12 @@ class Frames:
 
     # in
 
-    def next(self, step: str, record: StepRecord) -> list[Envelope]:
+    def next(self, step: str, record: StepRecord) -> tuple[list[Envelope], bytes]:
         """What the next frame of a step brings, nothing for a repeat.
 
-        Raises `PeerGone` if a peer has left.
+        Where that is one envelope, 32 bytes stand for its payload: the digest of the frame, which
+        under the key and number of this very frame opens to nothing else. Raises `PeerGone` if a
+        peer has left.
         """
         frame = self._arrivals.take(step)
         while frame is None:
@@ -260,7 +262,8 @@ class Frames:
             else:
                 head = self._peer_head(frame.sender)
                 self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
-        return [] if envelope is None else parted(envelope)
+        envelopes = [] if envelope is None else parted(envelope)
+        return envelopes, frame.digest if len(envelopes) == 1 else b""
 
     def listen(self, over: threading.Event, gone: Callable[[FedprofileError], None]) -> None:
         """Until `over`, for a party that waits for a person: answer who comes back, keep the rest.

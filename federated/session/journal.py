@@ -12,8 +12,13 @@ All but the frames, which are sealed for their peers already, is sealed under a 
 party's own (0600). A point counts the results and bytes of frames that it stands on, and the lines
 of the ledger; what a kill left beyond it is redone. Point, frames and ledger go to the disk at once
 and before anything is sent: where a power failure came among them, and the newer point stands on
-what is not there, the one before counts, for nothing was sent from the newer. The folder is
-removed, key first, at the job's end.
+what is not there, the one before counts, for nothing was sent from the newer.
+
+Only where frames are many megabytes does nobody wait for the disk to have them (`AT_ONCE`): a job
+would take as long as the disk, and most journals are gone before they need to be written. A kill
+loses nothing of them. After a power failure they may be missing, as large arrays may. Frames may
+have been sent from that point all the same, so no earlier one counts in its place: the job ends.
+The folder is removed, key first, at the job's end.
 """
 
 from __future__ import annotations
@@ -25,12 +30,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from federated.ledger.lines import Ledger
 from federated.session.reached import Reached
+from federated.session.sealing import SealedFrame
 from federated.session.shelf import Shelf
 from federated.store.files import (
     disk_failed,
@@ -55,9 +61,11 @@ from psi.protocol import (
     encode,
     message,
 )
+from psi.protocol.codec import peek
 
 __all__ = [
     "ANEW",
+    "AT_ONCE",
     "CONTRACT",
     "DRAFT",
     "ENDED",
@@ -89,10 +97,24 @@ HANDSHAKE = "handshake-"
 ANEW = "stop the job and have it proposed anew"
 """What to do where a party cannot go on from what it keeps."""
 
+AT_ONCE = 1 << 20
+"""Bytes of frames to one peer that a turn waits for the disk to have."""
+
 _POINTS = ("point", "point-2")
 _SENT = "sent-"
-_PIECE = 1 << 20
 _SIZE = 8
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Frames at the end of a log since the last point that waited for the disk to have all of it.
+
+    `size` in bytes; `names` is a hash of what stands for them; `waited`: whether this point did.
+    """
+
+    size: Annotated[int, Range(0, 2**50)]
+    names: Annotated[bytes, Length(32)]
+    waited: bool
 
 
 @message(0xA8)
@@ -100,9 +122,9 @@ _SIZE = 8
 class Point:
     """A party at rest: finished steps, the present one ("": none) with its role, the channels.
 
-    `turn` counts points. `frames[peer]` counts the bytes of the log of frames to that peer, and
-    `newest[peer]` is the SHA-256 of those that came since the point before, of which there are
-    `fresh[peer]`. `head` is the hash of the ledger's last line, `lines` their number.
+    `turn` counts points. `frames[peer]` counts the bytes of the log of frames to that peer, of
+    which `tails[peer]` are the last. `head` is the hash of the ledger's last line, `lines` their
+    number.
     """
 
     turn: Annotated[int, Range(1, 2**50)]
@@ -114,8 +136,7 @@ class Point:
     contract: Annotated[bytes, Length(32)]
     channels: Annotated[dict[str, Annotated[bytes, Length(1 << 28)]], Length(64)]
     frames: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
-    fresh: Annotated[dict[str, Annotated[int, Range(0, 2**50)]], Length(64)]
-    newest: Annotated[dict[str, Annotated[bytes, Length(32)]], Length(64)]
+    tails: Annotated[dict[str, Tail], Length(64)]
 
     def __repr__(self) -> str:
         return f"<point at {self.step or 'rest'} after {self.finished} steps>"
@@ -144,6 +165,7 @@ class Journal:
         self._fresh: dict[str, Any] = {}
         self._logs: dict[str, Any] = {}
         self._ends: dict[str, int] = {}
+        self._firm: dict[str, int] = {}
         self._spools: list[Spool] = []
         self._shelves: list[Shelf] = []
         self._steps: list[str] = []
@@ -204,19 +226,17 @@ class Journal:
 
     # frames and points
 
-    def log(self, peer: str, frame: bytes) -> None:
-        """Keep a frame that will be sent."""
+    def log(self, peer: str, frame: bytes, known: SealedFrame | None = None) -> None:
+        """Keep a frame that will be sent; `known` is what these bytes hold."""
         try:
             if peer not in self._logs:
                 make_folder(self.folder)
                 self._logs[peer] = private_file(self._path(peer), "ab")
-                self._ends[peer] = self._logs[peer].tell()
+                self._ends[peer] = self._firm[peer] = self._logs[peer].tell()
                 sync_folder(self.folder)
-            size = len(frame).to_bytes(_SIZE, "little")
-            fresh = self._fresh.setdefault(peer, hashlib.sha256())
-            for part in (size, frame):
-                self._logs[peer].write(part)
-                fresh.update(part)
+            self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
+            self._logs[peer].write(frame)
+            self._fresh.setdefault(peer, hashlib.sha256()).update(_name(frame, known))
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] += _SIZE + len(frame)
@@ -225,7 +245,9 @@ class Journal:
         """Everything so far becomes the point to go on from, and the ledger is on the disk too."""
         for spool in self._spools:
             spool.flush()
-        turn, before = (self.point.turn, self.point.frames) if self.point else (0, {})
+        turn, fresh = self.point.turn if self.point else 0, self._fresh
+        sizes = {peer: self._ends[peer] - self._firm[peer] for peer in fresh}
+        short = [peer for peer, size in sizes.items() if size <= AT_ONCE]
         lines, head = self._ledger.at if self._ledger else (0, "")
         point = Point(
             turn=turn + 1,
@@ -237,13 +259,15 @@ class Journal:
             contract=contract,
             channels=channels,
             frames=dict(self._ends),
-            fresh={peer: self._ends[peer] - before.get(peer, 0) for peer in self._fresh},
-            newest={peer: fresh.digest() for peer, fresh in self._fresh.items()},
+            tails={
+                peer: Tail(sizes[peer], names.digest(), peer in short)
+                for peer, names in fresh.items()
+            },
         )
         try:
-            for peer in self._fresh:
+            for peer in fresh:
                 self._logs[peer].flush()
-            files = [self._logs[peer].fileno() for peer in self._fresh]
+            files = [self._logs[peer].fileno() for peer in short]
             files += [self._ledger.fileno()] if self._ledger else []
             files.append(self._slots.write(point.turn % len(_POINTS), encode(point)))
             files += [self._reached.handle] if self._reached else []
@@ -252,7 +276,10 @@ class Journal:
                 self._reached.note(point.turn)
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
-        self.point, self._fresh = point, {}
+        for peer in short:
+            self._firm[peer] = self._ends[peer]
+            del fresh[peer]
+        self.point = point
 
     def frames(self, peer: str, first: int) -> Iterator[bytes]:
         """The frames that went to `peer`, from number `first` on."""
@@ -301,40 +328,67 @@ class Journal:
             raise of_another_version(error) from None
         points = sorted(found, key=lambda point: point.turn, reverse=True)
         for point in points:
-            if self._stands(point):
+            if self._ledger is not None and not self._ledger.has(point.lines, point.head):
+                continue
+            lost = [peer for peer in point.frames if not self._there(point, peer)]
+            if not lost:
                 return point
+            if not any(_tail(point, peer).waited for peer in lost):
+                raise InputError(
+                    f"journal {self.folder}: frames that may have been sent are missing since the "
+                    "machine failed",
+                    hint=ANEW,
+                )
         if points and points[0].turn > 1:
             raise InputError(f"journal {self.folder}: what it stands on is missing", hint=ANEW)
         return None  # the first one: nothing was sent
 
-    def _stands(self, point: Point) -> bool:
-        if self._ledger is not None and not self._ledger.has(point.lines, point.head):
+    def _there(self, point: Point, peer: str) -> bool:
+        """Whether the frames to a peer that a point stands on are as they were."""
+        path, end, tail = self._path(peer), point.frames[peer], _tail(point, peer)
+        if not path.exists() or path.stat().st_size < end:
             return False
-        for peer, end in point.frames.items():
-            path, fresh = self._path(peer), point.fresh.get(peer, 0)
-            if not path.exists() or path.stat().st_size < end:
-                return False
-            with path.open("rb") as file:
-                file.seek(end - fresh)
-                newest = hashlib.sha256()
-                while fresh and (part := file.read(min(fresh, _PIECE))):
-                    newest.update(part)
-                    fresh -= len(part)
-            if peer in point.newest and newest.digest() != point.newest[peer]:
-                return False
-        return True
+        names = hashlib.sha256()
+        with path.open("rb") as file:
+            file.seek(end - tail.size)
+            while file.tell() < end:
+                size = int.from_bytes(file.read(_SIZE), "little")
+                if not 0 < size <= end - file.tell():
+                    return False
+                names.update(_name(file.read(size)))
+        return names.digest() == tail.names
 
     def _cut(self, peer: str, end: int) -> None:
-        """Forget frames that were logged after the last point: they were never sent."""
+        """Forget frames that were logged after the last point: they were never sent.
+
+        The disk has all others from here on, however many.
+        """
         try:
             with self._path(peer).open("r+b") as file:
                 file.truncate(end)
+                os.fdatasync(file.fileno())
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] = end
 
     def _path(self, peer: str) -> Path:
         return self.folder / f"{_SENT}{peer}"
+
+
+def _tail(point: Point, peer: str) -> Tail:
+    return point.tails.get(peer, Tail(0, hashlib.sha256().digest(), waited=True))
+
+
+def _name(frame: bytes, known: SealedFrame | None = None) -> bytes:
+    """What stands for a frame's bytes: of a sealed one the digest that its sender has anyway."""
+    if known is None and peek(frame) is SealedFrame:
+        try:
+            known = decode(frame, SealedFrame)
+        except PeerError:
+            known = None  # half of it is there
+    if known is None:
+        return hashlib.sha256(frame).digest()
+    return hashlib.sha256(encode(replace(known, sealed=b"", head=b""))).digest() + known.digest
 
 
 def signed_contract(home: Path, session: bytes, random: Random) -> bytes | None:

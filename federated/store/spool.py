@@ -44,6 +44,10 @@ class Spool:
     The first `memory` bytes stay in memory too, and go to disk when `flush` asks for it: before
     a point that counts on them. Files are not synced: they outlive a killed process, and after a
     power failure a part that is missing or broken is an error that says to run the job again.
+
+    A part that is written again gets a file of another number, and the one before goes: a rename
+    onto a file has the system write the new one at once, and what lives for a turn would all go
+    through the disk.
     """
 
     def __init__(self, folder: Path, random: Random, memory: int = MEMORY) -> None:
@@ -51,6 +55,9 @@ class Spool:
         self._vault = Vault(folder, "key", b"fedprofile spool v1", random)
         self._held: dict[str, np.ndarray] = {}
         self._unsealed: set[str] = set()
+        self._files: dict[str, int] = {}
+        """The number of each part's file."""
+        self._looked = False
 
     def __repr__(self) -> str:
         return f"<spool in {self._folder.name}>"
@@ -72,8 +79,27 @@ class Spool:
     def _seal(self, file: str, rows: np.ndarray) -> None:
         data = np.ascontiguousarray(rows).tobytes()
         sealed = encode(_Part(rows.dtype.name, rows.shape, data))
-        self._vault.write(file, sealed, file.encode(), sync=False)
+        if not self._looked:
+            self._look()
+        before = self._files.get(file, 0)
+        self._vault.write(f"{file}.{before + 1}", sealed, file.encode(), sync=False)
+        self._files[file] = before + 1
+        self._remove(file, before)
         self._unsealed.discard(file)
+
+    def _look(self) -> None:
+        """What an earlier life has left. A kill may have left two of a part: the newer counts."""
+        self._looked = True
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            name, _, number = path.name.rpartition(".")
+            if name and number.isdigit():
+                first, last = sorted((self._files.get(name, 0), int(number)))
+                self._files[name] = last
+                self._remove(name, first)
+
+    def _remove(self, file: str, number: int) -> None:
+        if number:
+            (self._folder / f"{file}.{number}").unlink(missing_ok=True)
 
     def flush(self) -> None:
         """Have everything on disk."""
@@ -85,7 +111,9 @@ class Spool:
         file = f"{name}-{part}"
         if file in self._held:
             return self._held[file]
-        data = self._vault.read(file, file.encode())
+        if file not in self._files:
+            self._look()
+        data = self._vault.read(f"{file}.{self._files.get(file, 0)}", file.encode())
         if data is None:
             raise MisuseError(f"part {part} of {name} is not in the store")
         found = decode(data, _Part)
@@ -94,7 +122,7 @@ class Spool:
     def clear(self) -> None:
         """Remove the folder; the key goes first."""
         self._memory += sum(rows.nbytes for rows in self._held.values())
-        self._held, self._unsealed = {}, set()
+        self._held, self._unsealed, self._files = {}, set(), {}
         self._vault.destroy()
         try:
             shutil.rmtree(self._folder, ignore_errors=False)

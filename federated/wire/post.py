@@ -94,7 +94,7 @@ class PostEndpoint:
         way, step = self._ways[receiver], frame_step(frame)
         view = memoryview(frame)
         for offset in range(0, max(len(frame), 1), PART):
-            data = bytes(view[offset : offset + PART])
+            data = frame if len(frame) <= PART else bytes(view[offset : offset + PART])
             with self._changed:
                 self._changed.wait_for(partial(self._free, way, len(data)))
                 self._check(farewell=step == FAREWELL)

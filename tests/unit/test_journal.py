@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger
-from federated.session.journal import HANDSHAKE, Journal, can_resume, sweep
+from federated.session.journal import AT_ONCE, HANDSHAKE, Journal, can_resume, sweep
 from federated.session.reached import Reached
+from federated.session.sealing import SealedFrame
 from federated.store.files import write_atomic
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
 from federated.store.vault import Vault
-from psi.protocol import EnvironmentFailed, InputError, MisuseError
+from psi.protocol import EnvironmentFailed, InputError, MisuseError, encode
 
 SESSION = b"s" * 32
 KEYS = PartyKeys.generate("bank")
@@ -147,6 +148,77 @@ def test_where_the_newest_point_was_not_all_written_the_one_before_counts(tmp_pa
             again.log("bureau", b"frame 1 anew")
             again.save("train", b"role 1 anew", bytes(32), {})
         assert job.role() == b"role 1 anew"
+
+
+def sealed(number: int, size: int) -> SealedFrame:
+    return SealedFrame(
+        session=SESSION, step="train", sender="bank", receiver="bureau", sequence=number,
+        counter=number, sealed=secrets.token_bytes(size), head=b"head",
+    )  # fmt: skip
+
+
+def test_after_frames_that_no_turn_waited_for_no_earlier_point_counts(tmp_path: Path) -> None:
+    """They may have been sent: under their numbers nothing else may be sealed, in no turn."""
+
+    def torn(log: Path, at: int) -> None:
+        os.truncate(log, at)
+
+    def zeros(log: Path, at: int) -> None:
+        data = log.read_bytes()
+        log.write_bytes(data[:at] + bytes(len(data) - at))
+
+    def hole(log: Path, at: int) -> None:
+        data = log.read_bytes()
+        log.write_bytes(data[: at + 500] + bytes(100) + data[at + 600 :])
+
+    for number, lost in enumerate((torn, zeros, hole)):
+        job = Job(tmp_path / str(number))
+        log = job.folder / "sent-bureau"
+        at = log.stat().st_size
+        with job.opened() as begun:
+            for turn, size in ((2, AT_ONCE + 1), (3, 10)):  # nor for what comes after them
+                begun.ledger_line(turn)
+                frame = sealed(turn, size)
+                begun.log("bureau", encode(frame), frame)
+                begun.save("train", b"role %d" % turn, bytes(32), {})
+        assert job.role() == b"role 3"
+        lost(log, at)
+        for _ in range(2):
+            with pytest.raises(InputError, match="since the machine failed"):
+                job.role()
+
+
+def test_a_kill_loses_nothing_of_frames_that_no_turn_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes back has the disk keep them, and then waits for small ones again."""
+    job, synced = Job(tmp_path), list[str]()
+    real = os.fdatasync
+
+    def note(handle: int) -> None:
+        real(handle)
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    monkeypatch.setattr(os, "fdatasync", note)
+    frames = [sealed(2, AT_ONCE + 1), sealed(3, 10), sealed(4, 10)]
+    for turn in (2, 3):
+        with job.opened() as held:
+            assert synced.count("sent-bureau") == 1
+            held.ledger_line(turn)
+            held.log("bureau", encode(frames[turn - 2]), frames[turn - 2])
+            synced.clear()
+            held.save("train", b"role %d" % turn, bytes(32), {})
+            assert ("sent-bureau" in synced) == (turn == 3)
+            synced.clear()
+    with job.opened() as held:
+        assert list(held.frames("bureau", 2)) == [encode(each) for each in frames[:2]]
+        held.ledger_line(4)
+        held.log("bureau", encode(frames[2]), frames[2])
+        held.save("train", b"role 4", bytes(32), {})
+    # one that was waited for and is not there was not sent
+    log = job.folder / "sent-bureau"
+    os.truncate(log, log.stat().st_size - 1)
+    assert job.role() == b"role 3"
 
 
 def test_a_point_whose_ledger_is_gone_is_no_point_to_go_on_from(tmp_path: Path) -> None:
@@ -281,15 +353,45 @@ def test_a_spool_keeps_in_memory_what_its_bound_allows(tmp_path: Path) -> None:
     spool.put("own", 1, rows)
     assert not (tmp_path / "spool").exists()
     spool.put("own", 2, rows[:1])
-    assert {path.name for path in (tmp_path / "spool").iterdir()} == {"key", "own-2"}
+    assert {path.name for path in (tmp_path / "spool").iterdir()} == {"key", "own-2.1"}
     spool.put("own", 2, rows[:0])
     assert [len(spool.get("own", part)) for part in range(3)] == [2, 10, 0]
+
+
+def test_a_part_that_is_written_again_takes_a_file_that_was_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renamed onto one that is there it would be written through to the disk at once."""
+    replace, killed = Path.replace, list[bool]()
+
+    def onto_nothing(path: Path, target: Path) -> Path:
+        assert not target.exists()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", onto_nothing)
+    spool = Spool(tmp_path, secrets.token_bytes, memory=0)
+    for number in range(12):  # a tenth is newer than a ninth
+        spool.put("own", 0, np.arange(number + 1))
+    assert {path.name for path in tmp_path.iterdir()} == {"key", "own-0.12"}
+
+    def kill(path: Path, *, missing_ok: bool = False) -> None:
+        del path, missing_ok
+        killed.append(True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", kill)
+        with pytest.raises(KeyboardInterrupt):
+            spool.put("own", 0, np.arange(20))
+    assert killed
+    assert len(Spool(tmp_path, secrets.token_bytes).get("own", 0)) == 20
+    assert {path.name for path in tmp_path.iterdir()} == {"key", "own-0.13"}
 
 
 def test_a_part_cannot_stand_for_another(tmp_path: Path) -> None:
     spool = Spool(tmp_path, secrets.token_bytes, memory=0)
     spool.put("own", 0, np.zeros(3, np.uint64))
-    (tmp_path / "own-0").rename(tmp_path / "own-1")
+    (tmp_path / "own-0.1").rename(tmp_path / "own-1.1")
     with pytest.raises(InputError, match="altered"):
         spool.get("own", 1)
 
