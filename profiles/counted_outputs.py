@@ -33,6 +33,7 @@ from profiles.summed_outputs import measured_sums, sums_metrics
 
 __all__ = [
     "counted_metrics",
+    "counted_notes",
     "measured_counts",
     "told_rows",
     "told_scores",
@@ -67,7 +68,7 @@ def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
         importance=importance_of(receiver, *columns),
         gain=paired_gain(before, after) if folded else None,
         out_of_time=_out_of_time(counted, alone, receiver),
-        notes=(*trained.encoder.notes, *_told(counted), *ended(trained)),
+        notes=(*trained.encoder.notes, *counted_notes(counted), *ended(trained)),
     )
 
 
@@ -133,7 +134,9 @@ def _mean_noise(groups: Sequence[Counts], noise: float) -> float:
     return float(np.linalg.norm([noise_of_auc(group, noise) for group in groups]) / len(groups))
 
 
-def _told(counted: Counted) -> list[str]:
+def counted_notes(counted: Counted) -> list[str]:
+    """Sentences on what was told in the place of scores of two classes, and how far noise moves the
+    AUC."""
     groups = counted.counts[: max(1, counted.trained.terms.folds)]
     moved = _mean_noise(groups, counted.noise)
     spoilt = (

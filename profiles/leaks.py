@@ -20,7 +20,7 @@ from federated.contract.kinds.train import classes
 from federated.evaluation import auc
 from federated.tables.column_report import ColumnTaken
 from federated.tables.inferred import MANY, NUMBER, taken_for
-from federated.tables.matrix import categorical, known_labels, numeric_matrix
+from federated.tables.matrix import categorical, known_answers, known_labels, numeric_matrix
 from profiles.job import Job
 from psi.protocol.errors import InputError
 
@@ -102,8 +102,15 @@ def partners_part(label: np.ndarray, part: np.ndarray, names: str) -> str:
 def telling_numbers(table: pa.Table, label: str, known: np.ndarray, party: str) -> Iterator[str]:
     """A sentence for each column that alone explains more than .98 of a label that is a number.
 
-    By its own line, or by its groups where they are few. `known` is float64[rows], NaN for none.
+    `known` is float64[rows], NaN for none.
     """
+    for name, words in _of_number(table, label, known):
+        yield f"{party}'s {name}: {words}."
+
+
+def _of_number(table: pa.Table, label: str, known: np.ndarray) -> Iterator[tuple[str, str]]:
+    """Each such column and what to do about it: by its own line, or by its groups where they are
+    few."""
     held = np.isfinite(known)
     if held.sum() < 2 * _GROUP_ROWS or not (truth := known[held]).var():
         return
@@ -112,8 +119,9 @@ def telling_numbers(table: pa.Table, label: str, known: np.ndarray, party: str) 
         share = _explains(labelled, name, truth)
         if share > EXPLAINED:
             yield (
-                f"{party}'s {name}: alone it explains {share:.3f} of {label!r}: a leak, it seems; "
-                "see whether it is known before the outcome is, else leave it out of features."
+                name,
+                f"alone it explains {share:.3f} of {label!r}: a leak, it seems; see whether it is "
+                "known before the outcome is, else leave it out of features",
             )
 
 
@@ -139,14 +147,19 @@ def with_leaks(
     for train in job.trains:
         if train.label not in table.column_names or not (job.horizontal or party == job.receiver):
             continue
-        if not classes(train):
-            continue
+        features = [name for name in job.features(train, party) if name in table.column_names]
         try:
-            known = known_labels(table, train.label, positive=train.positive)
+            if classes(train):
+                known = known_labels(table, train.label, positive=train.positive)
+                found_here = telling_columns(table, features, train.label, known)
+                pairs = [(one.column, one.words) for one in found_here]
+            else:
+                numbers = known_answers(table, train.label)
+                pairs = list(_of_number(table.select(features), train.label, numbers))
         except InputError:
             continue
-        for one in telling_columns(table, job.features(train, party), train.label, known):
-            told.setdefault(one.column, []).append(one.words)
+        for column, words in pairs:
+            told.setdefault(column, []).append(words)
     return [replace(c, wrong=(*c.wrong, *told.get(c.column, ()))) for c in found]
 
 

@@ -49,6 +49,7 @@ from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import measured, own_reasons, reasons
 from profiles.segments import Segments, segments
+from profiles.series_report import series_metrics
 from profiles.spreadsheet import write_csv, write_workbook
 from profiles.trees_outputs import compare_trees, hidden_metrics, trees_metrics
 
@@ -415,6 +416,7 @@ def _metrics(
         "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),
+        "series": series_metrics(federation.contract),
         "basis": _basis(job, federation),
         "labels": counted(job, federation.tables[job.receiver]),
         "entity": _entity(job),

@@ -33,6 +33,7 @@ from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
 from profiles.score_outputs import release_note, score_note
 from profiles.segments import Segments
+from profiles.series_report import series_notes
 from psi.kernels.montgomery import best_path
 
 __all__ = ["keep_until", "report_data", "segment_lines", "target_summaries"]
@@ -105,6 +106,7 @@ def report_data(
         notes=(
             *_left_out(job, federation),
             *notes,
+            *series_notes(contract),
             *counted_words(job, federation.tables[job.receiver]),
             *(_check(check) for check in checks),
             *(score_note(task, said) for task, said in kept.items() if not said["moved"]),

@@ -22,6 +22,7 @@ __all__ = [
     "over_total",
     "series_words",
     "told_words",
+    "totals",
 ]
 
 SERIES_DAYS = 365
@@ -84,7 +85,7 @@ class SeriesTold:
 
 def over_total(terms: SeriesTerms, told: SeriesTold) -> str:
     """Which total a series passes with all that is told, in words; "" for none."""
-    for found, most, words in _sums(terms, told):
+    for found, most, words in totals(terms, told):
         if most and found > most:
             return f"{words.format(f'{found:g}')} in all, {most:g} agreed"
     return ""
@@ -92,7 +93,7 @@ def over_total(terms: SeriesTerms, told: SeriesTold) -> str:
 
 def series_words(terms: SeriesTerms) -> str:
     """A series in a line: what all its jobs come to at most."""
-    said = [words.format(f"{most:g}") for _, most, words in _sums(terms, SeriesTold()) if most]
+    said = [words.format(f"{most:g}") for _, most, words in totals(terms, SeriesTold()) if most]
     until = f", until {terms.until}" if terms.until else ""
     return (
         f"this job is one of the series '{terms.name}': at most {', '.join(said)} in {SERIES_DAYS} "
@@ -113,7 +114,7 @@ def told_words(told: SeriesTold) -> str:
     return ", ".join(filter(None, said))
 
 
-def _sums(terms: SeriesTerms, told: SeriesTold) -> tuple[tuple[float, float, str], ...]:
+def totals(terms: SeriesTerms, told: SeriesTold) -> tuple[tuple[float, float, str], ...]:
     """What there are totals of: how much there is, how much may be (0: any), in what words.
 
     The sums are rounded once, to the units of the terms: twelve times 5.0 bits are 60.

@@ -1,4 +1,4 @@
-"""What `run` and `demo` end with: the files, the numbers that matter, the disclosures."""
+"""What `run` and `demo` end with: the numbers that matter, the files, then the disclosures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def print_summary(result: JobResult) -> None:
 
     from federated.text import plain
     from profiles.aggregate_report import join_sum_metrics
+    from profiles.counted_outputs import counted_notes
 
     console = Console()
     report = result.outputs.report
@@ -87,13 +88,18 @@ def print_summary(result: JobResult) -> None:
         console.print(f"look at this: {plain(look, 400)}", highlight=False, markup=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
+    for counted in result.federation.outcome.counted:
+        for note in counted_notes(counted) if counted.trained.model.classes else ():
+            told = f"{plain(counted.trained.terms.task, 40)}: {plain(note, 400)}"
+            console.print(told, highlight=False, markup=False)
+    console.print()
+    first = ["report.html"]  # what people open
+    for name in first + [name for name in result.outputs.files if name not in first]:
+        console.print(str(result.out / name), highlight=False, markup=False, soft_wrap=True)
+    for ledger in sorted((result.out / "parties").glob("*/ledger.jsonl")):
+        console.print(str(ledger), highlight=False, markup=False, soft_wrap=True)
     table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)
     for entry in report.disclosures:
         table.add_row(*(Text(plain(t, 2400)) for t in (entry.to, entry.learns, entry.line)))
     console.print()
     console.print(table)
-    console.print()
-    for name in result.outputs.files:
-        console.print(str(result.out / name), highlight=False, markup=False, soft_wrap=True)
-    for ledger in sorted((result.out / "parties").glob("*/ledger.jsonl")):
-        console.print(str(ledger), highlight=False, markup=False, soft_wrap=True)

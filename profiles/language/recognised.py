@@ -19,6 +19,7 @@ LISTS = {
     "whys": ("why", ", "),
     "uses": ("brings", ", "),
     "traits": ("level", ", "),
+    "useds": ("used", ", "),
     "whoses": ("whose", "; "),
 }
 """Form to (group of each part, what stands between the parts in English)."""

@@ -98,6 +98,21 @@ def test_plan_and_preflight_say_it_of_the_receivers_own_columns() -> None:
     assert "AUC" not in " ".join(text for one in theirs for text in one.wrong)
 
 
+def test_a_plan_says_it_of_a_label_that_is_a_number() -> None:
+    spent = RNG.gamma(2, 100, ROWS)
+    own = table({"copy": spent * 3, "noise": RNG.normal(size=ROWS), "left": spent})
+    roles = {"copy": ["feature"], "noise": ["feature"]}
+    job = Job.load(JOB + 'model = "linear"\n')
+    told = {
+        one.column: " ".join(one.wrong)
+        for one in with_leaks(job, "bank", own, columns_taken(own, roles))
+    }
+    assert "alone it explains 1.000 of 'left': a leak" in told["copy"]
+    assert "explains" not in told["noise"]
+    theirs = with_leaks(job, "bureau", own, columns_taken(own, roles))
+    assert "explains" not in " ".join(text for one in theirs for text in one.wrong)
+
+
 def test_the_partners_part_of_a_score_is_asked_the_same() -> None:
     assert "bureau adds" in partners_part(LABEL, LABEL + RNG.normal(size=ROWS) * 0.01, "bureau")
     assert partners_part(LABEL, RNG.normal(size=ROWS), "bureau") == ""

@@ -295,6 +295,7 @@ def test_new_rows_are_scored_by_the_command_alone_or_many(
     more = ["--lang", "zh", "--fact", "id", "--fact", "c"]
     ran = CliRunner().invoke(app, ["score", "fitted", *where, *more])
     assert ran.exit_code == 0, ran.output
+    assert ran.output.index("report.html") < ran.output.index("disclosed to"), "results first"
     written = next(tmp_path.glob("score-fitted-*.toml"))
     part = receivers_part(tmp_path / "models", "fitted")
     assert written.read_text() == job_text(part, facts=["id", "c"])
