@@ -28,6 +28,7 @@ _LONG = 10**_DIGITS
 _SHEET_ROWS = 200_000
 _SHEET_NAME = 31  # characters
 _CREATED = datetime(2000, 1, 1)
+_AS_TEXT = 49  # the number of the format @ in every workbook
 _CELL = 32_767  # characters that a cell of a workbook holds
 
 
@@ -115,14 +116,21 @@ def write_sheets(tables: Mapping[str, pa.Table], path: Path) -> bool:
 
 
 def _write_sheet(book: Any, name: str | None, table: pa.Table) -> None:
-    heading = book.add_format({"bold": True})
+    """Texts have the format of texts, so that one that is edited stays one, and a spreadsheet does
+    not mark their digits as a slip, with an offer to make rounded numbers of them."""
+    from xlsxwriter.utility import xl_range
+
+    heading, text = book.add_format({"bold": True}), book.add_format({"num_format": _AS_TEXT})
     sheet = book.add_worksheet(name)
     sheet.freeze_panes(1, 0)
     for place, column in enumerate(table.column_names):
         sheet.write_string(0, place, column, heading)
     columns = [_plain_cells(table.column(column)).to_pylist() for column in table.column_names]
     for number, row in enumerate(zip(*columns, strict=True), start=1):
-        _write_row(sheet, number, row)
+        _write_row(sheet, number, row, text)
+    if columns:
+        every = xl_range(0, 0, table.num_rows, len(columns) - 1)
+        sheet.ignore_errors({"number_stored_as_text": every})
 
 
 def joined_lists(table: pa.Table) -> pa.Table:
@@ -147,11 +155,11 @@ def _plain_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.large_string())
 
 
-def _write_row(sheet: Any, number: int, row: tuple[Any, ...]) -> None:
+def _write_row(sheet: Any, number: int, row: tuple[Any, ...], text: Any) -> None:
     for place, value in enumerate(row):
         if isinstance(value, bool):
             sheet.write_boolean(number, place, value)
         elif isinstance(value, str):
-            sheet.write_string(number, place, value[:_CELL])
+            sheet.write_string(number, place, value[:_CELL], text)
         elif value is not None and value == value:  # noqa: PLR0124
             sheet.write_number(number, place, value)

@@ -18,7 +18,15 @@ from federated.readers.fillers import FILLERS
 from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like
 from federated.tables.column_roles import check_role, kind_of
-from federated.tables.inferred import CATEGORY, FEW, MANY, NUMBER, mostly_dates, taken_for
+from federated.tables.inferred import (
+    CATEGORY,
+    FEW,
+    MANY,
+    NUMBER,
+    all_durations,
+    mostly_dates,
+    taken_for,
+)
 from federated.tables.matrix import numeric_matrix
 from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
@@ -223,6 +231,10 @@ def _of_text(
         found.append(
             f"{distinct:,} different dates, each taken for a category: turn them into an age or a "
             "number of days"
+        )
+    if category and distinct <= FEW and all_durations(pc.utf8_trim_whitespace(values)):
+        found.append(
+            f"{distinct:,} different durations, each taken for a category: turn them into a number"
         )
     if category and distinct > MANY:
         found.append(

@@ -251,8 +251,10 @@ def _fit_number(training: pa.Table, name: str, support: int, notes: list[str]) -
     kept = present.size - int(counts.max()) >= support
     if not kept:
         notes.append(f"{name}: dropped, {_fewer(support)} values differ from the most frequent")
-    mean = float(present.mean())
-    scale = float(present.std()) or 1.0
+    _, power = np.frexp(np.abs(present).max())  # squares of tiny numbers are 0, of large infinite
+    near = np.ldexp(present, -power)
+    mean = float(np.ldexp(near.mean(), power))
+    scale = float(np.ldexp(near.std(), power)) or 1.0
     return NumberColumn(name, mean, scale, kept, indicator)
 
 

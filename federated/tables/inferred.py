@@ -31,6 +31,7 @@ __all__ = [
     "MANY",
     "NUMBER",
     "Taken",
+    "all_durations",
     "mark",
     "mostly_dates",
     "refuse_unclear",
@@ -119,7 +120,7 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
         if fitting(known):
             hint = how_to_read(text, name)
             return Taken("", f"{many:,} different texts that spell numbers", hint, many)
-    if many > FEW and _count(known, _DURATION) == len(known):
+    if many > FEW and all_durations(known):
         hint = f"turn it into a number; to take it as categories, types = {{ {quoted_name(name)} = "
         return Taken("", f"{many:,} different durations", f'{hint}"string" }} in tables.toml', many)
     if many > MANY and (units := _with_units(known)):
@@ -139,6 +140,12 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
 def mostly_dates(distinct: pa.Array | pa.ChunkedArray) -> bool:
     """Whether more than half of these texts look like dates, in any order of their parts."""
     return bool(2 * _count(distinct, f"{_DATE}|{_NAMED}") > len(distinct) - distinct.null_count)
+
+
+def all_durations(distinct: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether these texts are intervals, as databases write them."""
+    known = distinct.drop_null()
+    return bool(len(known) and _count(known, _DURATION) == len(known))
 
 
 def _of_numbers(name: str, distinct: pa.Array, known: pa.Array, many: int) -> Taken:

@@ -31,6 +31,8 @@ __all__ = [
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+_HUGE = 1e150
+"""Squares of larger numbers are infinite."""
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _TRUE = ("yes", "y", "true", "t", "1", "是")
 _FALSE = ("no", "n", "false", "f", "0", "否")
@@ -84,6 +86,11 @@ def _numbers(values: pa.ChunkedArray, name: str, where: str) -> Floats:
     infinite = int(np.isinf(found).sum())
     if infinite:
         raise InputError(f"{place} {name!r}: {infinite} values are infinite")
+    huge = int((np.abs(found) >= _HUGE).sum())
+    if huge:
+        raise InputError(
+            f"{place} {name!r}: {huge} values are {_HUGE:g} or more", hint="no amount is so large"
+        )
     return found
 
 

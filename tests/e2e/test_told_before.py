@@ -284,6 +284,7 @@ SLIPS: dict[str, Slip] = odd_types() | {
     "partner's text that is mostly numbers": column("bureau", "a", NUMBERS, "'a'.*spell"),
     "infinite": column("bank", "z", [np.inf] * ROWS, "'z'.*infinite"),
     "partner's infinite": column("bureau", "a", [np.inf] * ROWS, "'a'.*infinite"),
+    "numbers whose squares are infinite": column("bank", "z", [1e300, 1.0] * 120, "'z'.*1e.150"),
     "text as measure": column(
         "bureau", "m", ["x"] * ROWS, "'m'.*not numeric", aggregate=[SEGMENT]
     ),

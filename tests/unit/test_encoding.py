@@ -32,6 +32,14 @@ def test_numbers_are_standardised_over_the_training_rows_only() -> None:
     assert matrix[100, 0] > 1000
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e140, 0.5])
+def test_numbers_are_standardised_whatever_their_unit(unit: float) -> None:
+    """Squares of numbers so small are 0: the column counted as constant, without a word."""
+    _, plain = encode(pa.table({"x": np.arange(100.0)}))
+    _, matrix = encode(pa.table({"x": np.arange(100.0) * unit}))
+    assert np.allclose(matrix, plain)
+
+
 def test_missing_numbers_become_the_mean_and_an_indicator() -> None:
     values = [float(i) if i % 2 else None for i in range(100)]
     encoder, matrix = encode(pa.table({"x": values}))

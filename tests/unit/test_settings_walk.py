@@ -144,7 +144,7 @@ def load_tables(folder: Path, body: str) -> object:
     return TablesFile.load(folder / "tables.toml")
 
 
-@pytest.mark.parametrize(("key", "shown"), tables_rows())
+@pytest.mark.parametrize(("key", "shown"), list(tables_rows()))
 def test_keys_of_tables_misspelt_or_of_another_type(key: str, shown: str, tmp_path: Path) -> None:
     load_tables(tmp_path, f"{key} = {shown}")
     error = refused(
@@ -193,7 +193,7 @@ def load(folder: Path, section: str, key: str, shown: str, under: str = "") -> o
     return load_policy(folder / "policy.toml")
 
 
-@pytest.mark.parametrize(("section", "key", "shown"), policy_rows())
+@pytest.mark.parametrize(("section", "key", "shown"), list(policy_rows()))
 def test_keys_of_a_policy_as_documented_misspelt_or_of_another_type(
     section: str, key: str, shown: str, tmp_path: Path
 ) -> None:

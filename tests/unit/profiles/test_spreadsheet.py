@@ -88,3 +88,20 @@ def test_a_full_disk_is_told_and_leaves_the_old_workbook_and_nothing_beside(
     assert "make room" in told.value.hint
     assert path.read_text() == "earlier"
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.xlsx"]
+
+
+def test_digits_stay_text_where_a_cell_is_edited_and_are_not_marked_as_a_slip(
+    tmp_path: Path,
+) -> None:
+    """A spreadsheet offered to make numbers of 19 digits, and did so when a cell was touched."""
+    assert write_workbook(TABLE, tmp_path / "t.xlsx")
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as book:
+        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))  # noqa: S314
+        styles = ElementTree.fromstring(book.read("xl/styles.xml"))  # noqa: S314
+    formats = [one.get("numFmtId") for one in next(styles.iter(f"{SPACE}cellXfs"))]
+    given = {one.get("r"): one for one in sheet.iter(f"{SPACE}c")}
+    as_text = "49"  # the number of the format @ in every workbook
+    assert all(formats[int(given[cell].get("s", "0"))] == as_text for cell in ("A2", "A3", "B2"))
+    assert formats[int(given["C2"].get("s", "0"))] != as_text
+    (ignored,) = sheet.iter(f"{SPACE}ignoredError")
+    assert (ignored.get("sqref"), ignored.get("numberStoredAsText")) == ("A1:G7", "1")

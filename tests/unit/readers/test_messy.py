@@ -270,6 +270,15 @@ def test_numbers_with_a_mark_before_them_are_none_in_silence_either(written: str
     assert shown in told.wrong[0]
 
 
+@pytest.mark.parametrize("distinct", [3, 10, 40])
+def test_intervals_are_told_however_few(distinct: int) -> None:
+    """Of ten or fewer each was a category, without a word."""
+    values = [f"{i % distinct + 1} days 04:05:06" for i in range(200)]
+    (told,) = columns_taken(pa.table({"x": values}), {"x": ["feature"]})
+    assert f"{distinct} different durations" in told.wrong[0]
+    assert told.problem == (distinct > 10)
+
+
 def bound(folder: Path, section: str, **files: str | pa.Table) -> Table:
     """A table of what stands beside its tables.toml; "t" is bound."""
     for name, held in files.items():
