@@ -53,7 +53,6 @@ _DURATION = r"^-?(?:\d+ (?:years?|mons?|months?|days?)(?: |$))*(?:-?\d+:\d{2}:\d
 """As databases write an interval: 1 year 3 days 04:05:06."""
 _BESIDE = r"^(?P<mark>[^\pL\pN\s()\"'+-]{0,2})\s*[+-]?(?:\d+[.,]?)+\s*(?P<unit>[^\d\s.,]{0,4})$"
 """A number with a mark before it (~5, <10) or a unit behind (3 kg), or both ($5k)."""
-_BLANK = pa.scalar(" ", pa.large_string())
 _UNITS = 3
 """Different marks and words beside numbers, none among them, that are units rather than codes."""
 _IN_QUOTES = r"^\s*=?\s*[\"'](.*)[\"']\s*$"
@@ -182,8 +181,9 @@ def _with_units(known: pa.Array) -> str:
     A unit is no value of a row: it is shown where most rows have it.
     """
     parts = pc.extract_regex(known, _BESIDE).drop_null()
+    blank = pa.scalar(" ", pa.large_string())  # made at import it would load pandas
     before, behind = (pc.struct_field(parts, [side]) for side in ("mark", "unit"))
-    rests = pc.utf8_trim_whitespace(pc.binary_join_element_wise(before, behind, _BLANK))
+    rests = pc.utf8_trim_whitespace(pc.binary_join_element_wise(before, behind, blank))
     counts = pc.value_counts(rests)
     named = [text for text in counts.field("values").to_pylist() if text]
     if len(rests) < len(known) or not named or len(counts) > _UNITS:
