@@ -103,10 +103,6 @@ def _by_segment(
         by_partner.setdefault(partner, {})[measured, asked.text] = None
     group = section.integer("minimum_group", 20, 3, 10**6)
     protocol, left_open = summed_by(section)
-    every = {text for ms in by_partner.values() for _, text in ms}
-    if protocol == "sums" and "variance" in every:
-        hint = "private sums do not add squares up"
-        raise section.fail("protocol", "sums", "paillier with a variance", hint)
     section.done()
     return [
         AggregateSpec(column, p, tuple(ms), group, protocol, left_open)
@@ -159,13 +155,9 @@ def _by_category(
 def settled(asked: Sequence[AggregateSpec]) -> tuple[AggregateSpec, ...]:
     """The same with one way to add up for each partner, where the job file leaves it open.
 
-    That which another section of the partner names; Paillier where a variance is asked, which
-    private sums do not add up.
+    That which another section of the partner names.
     """
     named = {a.partner: a.protocol for a in asked if not a.open}
-    for a in asked:
-        if any(text == "variance" for _, text in a.measures):
-            named.setdefault(a.partner, "paillier")
     return tuple(
         replace(a, protocol=named[a.partner], open=False) if a.open and a.partner in named else a
         for a in asked

@@ -12,6 +12,7 @@ from federated.aggregate.history import Followed
 from federated.aggregate.lanes import FULL, SectionLanes, lanes_of
 from federated.aggregate.measured import check_values, scaled, standing
 from federated.aggregate.rows import Asking, Floats
+from federated.aggregate.squares import HIGH, check_squares, square_lanes
 from federated.sharing.bound_counts import tag_numbers
 from psi.protocol import InputError
 
@@ -27,7 +28,8 @@ class LaneRows:
     `values` is `float64[rows, columns]` of the section's columns, NaN where one is missing;
     `counted` says which records count, the rows' first, then those that are not aligned any more
     and have no values; `at` which record each row stands for, -1 for none, where that is not the
-    record of its number. `bound` is a secret odd number.
+    record of its number. `bound` is a secret odd number, `seed` 32 secret bytes that the peer never
+    learns, where a variance is asked.
 
     Raises `InputError` for values that `measured.check_values` or `check_room` refuses.
     """
@@ -40,6 +42,7 @@ class LaneRows:
         counted: Followed,
         bound: int,
         at: np.ndarray | None = None,
+        seed: bytes = b"",
     ) -> None:
         section = asking.sections[number]
         self._values, self._rows = values, asking.rows
@@ -52,9 +55,15 @@ class LaneRows:
             for bins in counted.bins or [None] * len(section.columns)
         ]
         grids = [asking.grids[column] for column in section.columns]
+        squared = {column for column, what in section.needs() if what == "square"}
+        self._squares: dict[str, Lanes] = {}
         for place, name in enumerate(section.columns):
             if name in summed:
                 check_room(name, values[:, place])
+            if name in squared:
+                check_squares(name, values[:, place])
+                whole = self._column(place, 0, self._rows)
+                self._squares[name] = square_lanes(whole, seed, f"{number} {name}")
         own = [self._own(place, grid) for place, grid in enumerate(grids)]
         self.lanes: SectionLanes = lanes_of(asking, number, own)
         self._bound = np.uint64(bound)
@@ -89,6 +98,9 @@ class LaneRows:
             found[:, 1 + lane] |= flags.astype(np.uint64) << np.uint64(shift * lanes.headroom)
             tag += np.where(flags, numbers[number], np.uint64(0))
         for at, (name, what) in enumerate(lanes.told, start=lanes.first_told):
+            if what in ("square", HIGH):
+                found[:, at] = self._squares[name][start:stop, int(what == HIGH)]
+                continue
             found[:, at] = _told(self._column(lanes.columns.index(name), start, stop), what)
         return found
 

@@ -7,12 +7,13 @@ A lane is a number modulo 2^64 (`federated.sharing`). A row of the partner's has
 - *counted* lanes, which the partner opens: for each column a one where its value counts in the
   audit, and a one in the atom in which it does; as many counts side by side as the lane holds;
 - the *tag* of these counts, which holds the receiver to them (`federated.sharing.bound_counts`);
-- *told* lanes, of which the receiver gets sums: the value, and of columns that are counted
-  otherwise than they are there, a one where a value is there and one for each edge below it.
+- *told* lanes, of which the receiver gets sums: the value, its square in two lanes (`squares`), and
+  of columns that are counted otherwise than they are there, a one where a value is there and one
+  for each edge below it.
 
 Values are those of `rows`: fixed point, exact. One lane holds a column's sum: where the magnitudes
-of all rows together reach 2^62 the partner refuses, and squares are not summed. (Numbers cut into
-parts would tell the sum of each part, so more than their sum.)
+of all rows together reach 2^62 the partner refuses. (Numbers cut into parts would tell the sum of
+each part, so more than their sum.)
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 from federated.aggregate.grid import Edges
 from federated.aggregate.rows import Asking, Section, SectionNames
+from federated.aggregate.squares import HIGH, whole_squares
 from federated.sharing.bound_counts import tags
 from psi.protocol import PeerError
 
@@ -61,7 +63,7 @@ class SectionLanes(SectionNames):
         needs = self.section.needs()
         found: list[tuple[str, Any]] = []
         for column, edges in zip(self.columns, self.section.edges, strict=True):
-            found += [(column, what) for what in ("there", "value", *edges)]
+            found += [(column, what) for what in ("there", "value", "square", *edges)]
         return [name for name in found if name in needs]
 
     @cached_property
@@ -86,8 +88,11 @@ class SectionLanes(SectionNames):
     @cached_property
     def told(self) -> list[tuple[str, Any]]:
         """Names that have a lane: those that the receiver gets sums of."""
-        own = dict(zip(self.columns, self.own, strict=True))
-        return [name for name in self.names if name[1] == "value" or own[name[0]]]
+        own, found = dict(zip(self.columns, self.own, strict=True)), list[tuple[str, Any]]()
+        for name in self.names:
+            found += [name] if name[1] in ("value", "square") or own[name[0]] else []
+            found += [(name[0], HIGH)] if name[1] == "square" else []
+        return found
 
     @cached_property
     def lanes(self) -> int:
@@ -102,6 +107,7 @@ class SectionLanes(SectionNames):
     def shown_lanes(self, kept: np.ndarray) -> np.ndarray:
         """Of which groups each told lane is told: `bool[groups, lanes]`; `kept` as in `shown`."""
         shown = dict(zip(self.names, self.shown(kept), strict=True))
+        shown |= {(name, HIGH): told for (name, what), told in shown.items() if what == "square"}
         columns = [shown[name] for name in self.told]
         return np.array(columns, bool).reshape(len(columns), len(kept)).T
 
@@ -136,9 +142,16 @@ class SectionLanes(SectionNames):
 
     def sums(self, lanes: Lanes) -> dict[tuple[str, Any], np.ndarray]:
         """Whole numbers `object[groups]` by name; `lanes` is `uint64[groups, told lanes]`."""
-        columns = lanes.T.view(np.int64) if lanes.size else lanes.T
-        pairs = zip(self.told, columns, strict=True)
-        return {name: column.astype(object) for name, column in pairs}
+        words = dict(zip(self.told, lanes.T, strict=True))
+        found = {
+            name: np.ascontiguousarray(column).view(np.int64).astype(object)
+            for name, column in words.items()
+        }
+        for name, _ in [each for each in self.told if each[1] == HIGH]:
+            both = (np.ascontiguousarray(words[name, what]) for what in ("square", HIGH))
+            found[name, "square"] = whole_squares(*both)
+            del found[name, HIGH]
+        return found
 
 
 def lanes_of(asking: Asking, number: int, own: Sequence[bool]) -> SectionLanes:

@@ -12,6 +12,7 @@ from federated.aggregate.lane_rows import check_room
 from federated.aggregate.messages import GROUPS
 from federated.aggregate.rows import LARGEST
 from federated.aggregate.share_messages import CELLS
+from federated.aggregate.squares import check_squares
 from federated.contract.terms import AggregateTerms, Contract
 from federated.paillier import PrivateKey
 from federated.steps.groups_asked import GroupsAsked
@@ -52,8 +53,13 @@ class BySegment(Step):
         check_numbers(table, summed, where, most=LARGEST)
         sums = [m.column for a in contract.aggregate if a.partner == party and a.shared
                 for m in a.measures if m.statistic in _SUMMED]  # fmt: skip
+        squares = {m.column for a in contract.aggregate if a.partner == party and a.shared
+                   for m in a.measures if m.statistic == "variance"}  # fmt: skip
         for column in dict.fromkeys(sums):
-            check_room(column, numeric_matrix(table, [column], where=where)[:, 0], f"{where}: ")
+            values = numeric_matrix(table, [column], where=where)[:, 0]
+            check_room(column, values, f"{where}: ")
+            if column in squares:
+                check_squares(column, values, f"{where}: ")
         if contract.receiver == party:
             check_segments(table, [terms.by for terms in contract.aggregate], where)
             shared = [terms.by for terms in contract.aggregate if terms.shared]

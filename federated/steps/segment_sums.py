@@ -18,6 +18,7 @@ from federated.aggregate.share_kinds import KindsReceiver, KindsSender
 from federated.aggregate.share_measure import ShareMeasureParty
 from federated.aggregate.share_messages import LaneKinds
 from federated.aggregate.share_segment import ShareSegmentParty
+from federated.aggregate.squares import SEED
 from federated.contract.kinds.by_segment import section_of
 from federated.contract.terms import AggregateTerms, Contract, PartyTerms
 from federated.sharing import MOST_LANES, BinHolder, ValueHolder
@@ -92,7 +93,8 @@ class ReceiverSums:
 
 
 class PartnerSums:
-    """The partner's roles. `bound` gives a section's secret odd number, the same at each call."""
+    """The partner's roles. `bound` gives a section's secret odd number, the same at each call;
+    `seed` is secret and stays so."""
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class PartnerSums:
         table: pa.Table,
         history: History,
         bound: Callable[[int], int],
+        seed: bytes,
     ) -> None:
         self._segments, self._receiver, self._history = segments, contract.receiver, history
         self._bound = bound
@@ -110,7 +113,7 @@ class PartnerSums:
         self._rows = [
             LaneRows(
                 self._asking, number, values[:, _columns(self._asking, number)],
-                self._counted[number], bound(number), at,
+                self._counted[number], bound(number), at, seed,
             )
             for number in range(len(towards))
         ]  # fmt: skip
@@ -167,7 +170,11 @@ class SharedSections:
         work, peer = self._work, [self._work.contract.receiver]
         context = work.session.context
         if self._giving is None:
-            made = PartnerSums(work.contract, self._segments, work.me, table, history, self._bound)
+            session = work.session
+            seed = session.keep("squares", lambda: session.random(SEED))
+            made = PartnerSums(
+                work.contract, self._segments, work.me, table, history, self._bound, seed
+            )
             step = f"lanes/{work.me.name}"
             work.run(step, made.telling(context(step)), peer)
             self._giving = made

@@ -42,7 +42,6 @@ def prepare(folder: Path, protocol: str, more: str = MORE) -> Path:
     """The small job without its training, its sections by this protocol."""
     text = (folder / "job.toml").read_text().split("[train]")[0]
     text = text.replace('features = ["loans", "overdue", "usage", "queries"]', "")
-    text = text.replace("loans:variance", "loans:sum")
     text = text.replace('features = ["balance", "tenure"]', "")
     sections = (text + more).replace("minimum_group", f'protocol = "{protocol}"\nminimum_group')
     (folder / f"{protocol}.toml").write_text(sections)
@@ -113,15 +112,6 @@ def test_encryption_is_for_policies_that_name_it(small: Path) -> None:
     assert {a.protocol for a in asked.aggregates} == {"paillier"}
     assert {a.protocol for a in asked.adding(("sums",)).aggregates} == {"sums"}
     assert asked.adding(("paillier", "sums")) == asked.adding(()) == asked
-
-
-def test_a_variance_is_encrypted_with_all_sections_of_its_partner(small: Path) -> None:
-    path = prepare(small, "auto")
-    job = Job.load(path).adding(("sums",))
-    assert {a.protocol for a in job.aggregates} == {"sums"}
-    path.write_text(path.read_text().replace("queries:sum", "queries:variance"))
-    job = Job.load(path).adding(("sums",))
-    assert {a.protocol for a in job.aggregates} == {"paillier"}
 
 
 def test_sections_towards_one_partner_have_one_protocol(small: Path) -> None:

@@ -210,8 +210,7 @@ def test_private_sums_have_their_suite_and_no_key() -> None:
         with pytest.raises(PeerError, match="private sums have no key"):
             replace(made, aggregate=(terms,), suites=own).check()
     squared = replace(shared, measures=(Measure("a", "variance"),))
-    with pytest.raises(PeerError, match="a variance asked, which private sums do not add up"):
-        replace(made, aggregate=(squared,), suites=suites).check()
+    replace(made, aggregate=(squared,), suites=suites).check()
     wide = tuple(Measure("a", f"share>{number}") for number in range(300))
     with pytest.raises(PeerError, match="256 allowed by private sums"):
         replace(made, aggregate=(replace(shared, measures=wide),), suites=suites).check()

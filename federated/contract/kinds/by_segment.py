@@ -166,8 +166,6 @@ def _sums_cost(terms: AggregateTerms, rates: Rates, rows: int) -> Estimate:
 
 def _check_lanes(contract: Contract, terms: AggregateTerms) -> None:
     """Raise `PeerError` for a section of more numbers a row than private sums take."""
-    if any(Statistic.parse(m.statistic).kind == "variance" for m in terms.measures):
-        raise PeerError(f"by {terms.by}: a variance asked, which private sums do not add up")
     rows = max(contract.party(terms.partner).rows, contract.party(contract.receiver).rows)
     asking = Asking([section_of(terms)], rows)
     found = most_lanes(asking.sections[0], list(asking.grids.values()), rows)
