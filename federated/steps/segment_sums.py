@@ -113,7 +113,7 @@ class PartnerSums:
         self._rows = [
             LaneRows(
                 self._asking, number, values[:, _columns(self._asking, number)],
-                self._counted[number], bound(number), at, seed,
+                self._counted[number], bound(number), at=at, seed=seed,
             )
             for number in range(len(towards))
         ]  # fmt: skip
@@ -173,7 +173,7 @@ class SharedSections:
             session = work.session
             seed = session.keep("squares", lambda: session.random(SEED))
             made = PartnerSums(
-                work.contract, self._segments, work.me, table, history, self._bound, seed
+                work.contract, self._segments, work.me, table, history, bound=self._bound, seed=seed
             )
             step = f"lanes/{work.me.name}"
             work.run(step, made.telling(context(step)), peer)

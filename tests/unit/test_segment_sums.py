@@ -51,7 +51,9 @@ class ShareParties(Parties):
             KnownSender(context("bureau"), "bank", self.history),
         ).run()
         one = ReceiverSums(made, sides[0], "bureau", bank, known["bank"])
-        other = PartnerSums(made, sides[1], me, bureau, self.history, lambda number: 4711)
+        other = PartnerSums(
+            made, sides[1], me, bureau, self.history, bound=lambda number: 4711, seed=b"q" * 32
+        )
         kinds = Pair(one.hearing(context("bank")), other.telling(context("bureau"))).run()
         one.heard(kinds["bank"])
         shares = Pair(
