@@ -57,8 +57,10 @@ def plain(text: str, limit: int = LIMIT) -> str:
 
 
 def _ordinary(character: str) -> bool:
-    """Whether a printable character is sure to be seen and to stand alone."""
-    return character.isascii() or (character.isalnum() and character not in _FILLERS)
+    """Whether a printable character is sure to be seen and to stand alone: no mark on another."""
+    if character.isascii():
+        return True
+    return character not in _FILLERS and not unicodedata.category(character).startswith("M")
 
 
 def plain_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

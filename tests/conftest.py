@@ -6,13 +6,18 @@ import gc
 import importlib.util
 import signal
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+import typer.main
+import typer.testing
 
 from tests.sources import cluster, spark
 
 __all__ = ["cluster", "spark"]
 
+# a hundred commands, made once
+setattr(typer.testing, "_get_command", cache(typer.main.get_command))  # noqa: B010
 gc.disable()  # until all tests are there: what is made on the way to them lives to the end
 
 if importlib.util.find_spec("hypothesis"):  # whole jobs are tried with pytest alone, too

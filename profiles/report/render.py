@@ -230,8 +230,12 @@ def _parted(code: str) -> Markup:
     return Markup("<wbr>").join(parts)  # each is escaped
 
 
+@cache
 def _environment(t: Language) -> Environment:
-    """Autoescape always; every text is made plain before it is escaped."""
+    """Autoescape always; every text is made plain before it is escaped.
+
+    One a language: a run writes many pages, and their templates are compiled once.
+    """
     environment = Environment(
         loader=PackageLoader("profiles.report", "."),
         autoescape=True,

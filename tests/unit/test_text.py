@@ -40,6 +40,13 @@ def test_plain(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
+def test_a_text_that_needs_no_pattern_is_what_the_patterns_leave() -> None:
+    """Every character of the first plane that is seen and no mark, between two letters."""
+    seen = (chr(code) for code in range(0x20, 0x10000) if chr(code).isprintable())
+    texts = [f"a{one}b" for one in seen if not unicodedata.category(one).startswith("M")]
+    assert [plain(text) for text in texts] == plain_column(pa.array(texts)).to_pylist()
+
+
 def test_plain_is_short() -> None:
     assert plain("x" * 500) == "x" * 199 + "…"
     assert plain("long enough", limit=5) == "long…"
