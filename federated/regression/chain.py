@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.regression.links import Floats, Grid, mean_of
+from federated.regression.links import Floats, Grid, means_of
 
 __all__ = ["MOST_ONES", "Chain", "Table", "chain_of"]
 
@@ -64,14 +64,11 @@ class Chain:
             return found
         inverse = np.linalg.pinv(self.values).T
         if len(scores) <= _FINEST:
-            return np.asarray(mean_of(self.link, scores[:, None] + self.points) @ inverse)
+            return np.asarray(means_of(self.link, scores, self.points) @ inverse)
         low, high = float(scores.min()), float(scores.max()) + 1e-9
         at_points = np.linspace(low, high, _FINEST)
-        values = mean_of(self.link, at_points[:, None] + self.points) @ inverse
-        place = (scores - low) * ((_FINEST - 1) / (high - low))
-        at = np.clip(place.astype(np.int64), 0, _FINEST - 2)
-        share = (place - at)[:, None]
-        return np.asarray(values[at] * (1.0 - share) + values[at + 1] * share)
+        values = means_of(self.link, at_points, self.points) @ inverse
+        return _between(values, (scores - low) * ((_FINEST - 1) / (high - low)))
 
 
 def chain_of(link: str, grids: Sequence[Grid], bits: int) -> Chain:
@@ -91,14 +88,14 @@ def chain_of(link: str, grids: Sequence[Grid], bits: int) -> Chain:
         ones.append(_bounded(np.linalg.pinv(values).sum(axis=1), grid))
         sums = grid.points[:, None] + points
         wanted = basis.at(sums, exact=last)
-        found = np.einsum("bsd,qs->bdq", wanted, np.linalg.pinv(values))
+        found = (np.linalg.pinv(values) @ wanted).swapaxes(1, 2)
         table = _whole(found / np.abs(found).max(axis=(0, 2))[:, None], bits)
         tables.append(table)
         inner, moved = grid.inner(grid.points), grid.inner(_read(table, bits))
         many = _FITTED if len(grids) == 1 else _POINTS
         few = np.unique(np.rint(np.linspace(0, len(inner) - 1, many)).astype(np.int64))
         points = (inner[few, None] + points).reshape(-1)
-        values = np.einsum("bdq,sq->bsd", moved[few], values).reshape(len(points), -1)
+        values = (values @ moved[few].swapaxes(1, 2)).reshape(len(points), -1)
         if len(points) > 2 * _PAIRS:
             order = np.argsort(points)[np.linspace(0, len(points) - 1, _PAIRS).astype(np.int64)]
             points, values = points[order], values[order]
@@ -126,7 +123,7 @@ class _Basis:
             points = points[few]
         else:
             points = np.linspace(low, high, _COARSE)
-        wanted = mean_of(link, x[:, None] + points)
+        wanted = means_of(link, x, points)
         left, sizes, _ = np.linalg.svd(wanted, full_matrices=False)
         most = min(_MOST_RANK, len(sizes))
         basis = (wanted.T @ left[:, :most]) / sizes[:most]
@@ -140,13 +137,19 @@ class _Basis:
     def at(self, points: Floats, *, exact: bool) -> Floats:
         """`float64[..., rank]`; of many points between those of a fine grid."""
         if exact:
-            return np.asarray(mean_of(self.link, points[..., None] + self.x) @ self.weights)
+            return np.asarray(means_of(self.link, points, self.x) @ self.weights)
         fine = np.linspace(self.low, self.high, _FINE)
-        values = mean_of(self.link, fine[:, None] + self.x) @ self.weights
-        place = (points - self.low) * ((_FINE - 1) / (self.high - self.low))
-        at = np.clip(place.astype(np.int64), 0, _FINE - 2)
-        share = (place - at)[..., None]
-        return np.asarray(values[at] * (1.0 - share) + values[at + 1] * share)
+        values = means_of(self.link, fine, self.x) @ self.weights
+        return _between(values, (points - self.low) * ((_FINE - 1) / (self.high - self.low)))
+
+
+def _between(values: Floats, place: Floats) -> Floats:
+    """Of rows `float64[n, d]` what lies at each place from 0 to n - 1: `float64[..., d]`."""
+    at = np.clip(place.astype(np.int64), 0, len(values) - 2)
+    found = np.diff(values, axis=0)[at]
+    found *= (place - at)[..., None]
+    found += values[at]
+    return np.asarray(found)
 
 
 def _bounded(ones: Floats, grid: Grid) -> Floats:

@@ -14,6 +14,7 @@ __all__ = [
     "Floats",
     "Grid",
     "mean_of",
+    "means_of",
     "slope_of",
 ]
 
@@ -95,6 +96,19 @@ def mean_of(link: str, scores: Floats) -> Floats:
         small = np.exp(-np.abs(scores))
         return np.where(scores >= 0, 1.0, small) / (1.0 + small)
     return np.exp(scores) if link == "poisson" else np.asarray(scores)
+
+
+def means_of(link: str, scores: Floats, points: Floats) -> Floats:
+    """`mean_of` of every score with every point, `float64[..., p]`: an exponential of each."""
+    if link not in ("logistic", "poisson"):
+        return np.asarray(scores[..., None] + points)
+    sign = -1.0 if link == "logistic" else 1.0
+    with np.errstate(over="ignore"):  # what is beyond all numbers has a mean of 0
+        found = np.exp(sign * scores)[..., None] * np.exp(sign * points)
+    if link == "logistic":
+        found += 1.0
+        np.reciprocal(found, out=found)
+    return np.asarray(found)
 
 
 def slope_of(link: str, scores: Floats) -> Floats:
