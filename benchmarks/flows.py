@@ -238,12 +238,13 @@ def _stage(flows: Any, typed: Any, stage: str) -> int:
         count, cut = 0, end + dt.timedelta(days=1)
         for kind in ("C", "B", "G"):
             frame = feature_frame(flows, list(VIEWS), cut, kind)
-            kept = flows.stored(frame, f"views_{kind}")
-            count += int(kept.count().to_pyarrow().as_py())
+            with flows.scratch() as keep:
+                count += int(keep(frame, f"views_{kind}").count().to_pyarrow().as_py())
         return count
-    table = {
-        "map": lambda: flow_map(typed, flows.taxonomy, flows.base.accounts),
-        "leaks": lambda: leaks(typed, flows.taxonomy),
-        "breaks": lambda: breaks(flows.base, typed, flows.taxonomy, end, keep=flows.stored),
-    }[stage]()
-    return int(flows.stored(table, stage).count().to_pyarrow().as_py())
+    with flows.scratch() as keep:
+        table = {
+            "map": lambda: flow_map(typed, flows.taxonomy, flows.base.accounts),
+            "leaks": lambda: leaks(typed, flows.taxonomy),
+            "breaks": lambda: breaks(flows.base, typed, flows.taxonomy, end, keep=keep),
+        }[stage]()
+        return int(keep(table, stage).count().to_pyarrow().as_py())

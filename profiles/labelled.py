@@ -96,6 +96,7 @@ def training_table(job: Job, flows: Flows, tables: dict[str, Table]) -> tuple[An
         judged = flows.stored(judge(day).select("entity", "label", "excluded"), "labels")
         frame = feature_frame(flows, views, day, KIND_OF[job.entity]).select("entity", *features)
         frame = flows.stored(frame.mutate(seen=ibis.literal(True)), "features")
+        flows.forget(day)  # its typed rows: the next cut-off has others
         counted.append(_counts(judged, frame.select("entity"), people, day))
         rows = judged.filter(judged.label.notnull()).select("entity", "label")
         rows = rows.inner_join(frame.rename(of="entity").drop("seen"), [("entity", "of")])
@@ -157,9 +158,11 @@ def _judge(
         return lambda day: churn(assets, day, known_until, people=people, smallest=least, **windows)
     if made.task == "payroll":
         typed = flows.kept(*LOOKED_AT)
-        series = flows.stored(series_of(typed, flows.taxonomy, flows.stored), "series")
-        gone = breaks(base, typed, flows.taxonomy, known_until, keep=flows.stored)
-        gone = flows.stored(gone, "breaks")
+        with flows.scratch() as keep:
+            series = flows.stored(series_of(typed, flows.taxonomy, keep), "series")
+        with flows.scratch() as keep:
+            gone = breaks(base, typed, flows.taxonomy, known_until, keep=keep)
+            gone = flows.stored(gone, "breaks")
         return lambda day: payroll_moved(series, gone, day, **windows)[0]
     if made.task == "default":
         table = tables[made.arrears].load(["entity", "day", "past_due"], keys=["entity"])

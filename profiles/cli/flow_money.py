@@ -204,7 +204,9 @@ def score(
         if breaks is not None:
             there = _beside(opened, breaks, "breaks", ("entity", "month"))
             last = typed.day.max().to_pyarrow().as_py()
-            stopped = of_breaks.breaks(opened.base, rows, opened.taxonomy, last, keep=opened.stored)
+            with opened.scratch() as keep:
+                stopped = of_breaks.breaks(opened.base, rows, opened.taxonomy, last, keep=keep)
+                stopped = opened.stored(stopped, "breaks")
             stopped = stopped.filter(stopped.change == "break")
             number = stopped.month % 12 + 1
             month = (stopped.month // 12).cast("string") + "-" + number.cast("string").lpad(2, "0")

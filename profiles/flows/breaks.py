@@ -16,7 +16,8 @@ from typing import Any
 import ibis
 
 from profiles.flows.base import Base
-from profiles.flows.series import KEYS, Keep, as_it_is, series_of
+from profiles.flows.engine import Keep, as_it_is
+from profiles.flows.series import KEYS, series_of
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import MisuseError
 

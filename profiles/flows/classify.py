@@ -18,6 +18,7 @@ from typing import Any
 import ibis
 
 from profiles.flows.base import Base
+from profiles.flows.engine import Keep, as_it_is
 from profiles.flows.evidence import with_evidence
 from profiles.flows.rules import Rule
 from profiles.flows.taxonomy import Taxonomy
@@ -36,7 +37,6 @@ TOLD = ("type", "rule", "share", "known", "purpose", "version")
 """What typing adds to a row."""
 
 Looked = Callable[[Rule, str], Any]
-Keep = Callable[[Any, str], Any]
 
 
 def classify(base: Base, taxonomy: Taxonomy) -> Any:
@@ -49,7 +49,7 @@ def classify(base: Base, taxonomy: Taxonomy) -> Any:
     return told(with_pairs(rows, pairs_of(rows, taxonomy)), taxonomy)
 
 
-def ranked(base: Base, taxonomy: Taxonomy, keep: Keep = lambda table, name: table) -> Any:
+def ranked(base: Base, taxonomy: Taxonomy, keep: Keep = as_it_is) -> Any:
     """The readable rows with `rank`, the place of the first rule that holds: one pass over them.
 
     Reversals have not met their pairs yet. That looks at the rows once more, so a caller that keeps
@@ -259,7 +259,7 @@ def _condition(rule: Rule, rows: Any, looked: Looked) -> Any:
     return reduce(and_, parts)
 
 
-def told(rows: Any, taxonomy: Taxonomy, keep: Keep = lambda table, name: table) -> Any:
+def told(rows: Any, taxonomy: Taxonomy, keep: Keep = as_it_is) -> Any:
     """Rows with what their rank stands for in place of it.
 
     Args:
@@ -291,13 +291,18 @@ def _meaning(taxonomy: Taxonomy) -> Any:
     return ibis.memtable(columns, schema={n: schema.get(n, "string") for n in names})
 
 
-def pairs_of(rows: Any, taxonomy: Taxonomy) -> Any:
-    """What reversals undo: id (`undone`) and the rank that it then has (`undone_as`)."""
+def pairs_of(rows: Any, taxonomy: Taxonomy, keep: Keep = as_it_is) -> Any:
+    """What reversals undo: id (`undone`) and the rank that it then has (`undone_as`).
+
+    Args:
+        keep: computes the few reversals once, so that an engine knows that they are few.
+    """
     reversals = [r.rank for r in taxonomy.rules if taxonomy[r.type].reversal]
     backs = rows.filter(rows["rank"].isin(reversals)).select(
         back="id", back_account="account", back_way="way", back_minor="minor", back_day="day",
-        undone_as=rows["rank"] + _PAIR,
+        undone_as=(rows["rank"] + _PAIR).cast("int32"),
     )  # fmt: skip
+    backs = keep(backs, "backs")
     other = rows.filter(~rows["rank"].isin(reversals))
     other = other.select("id", "account", "way", "minor", "day")
     near = other.inner_join(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import gc
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 
 from federated.readers.base import missing_column
@@ -32,13 +33,24 @@ from federated.tables.bindings import Table
 from profiles.flows.settings import Bound
 from psi.protocol.errors import InputError, JobError
 
-__all__ = ["Engine", "open_engine", "seldom_collected"]
+__all__ = ["Engine", "Keep", "as_it_is", "open_engine", "seldom_collected"]
+
+Keep = Callable[[Any, str], Any]
+"""Computes a table once under a name: `Engine.stored`, or what `Engine.scratch` gives."""
 
 # Without this whole row groups are held before one is decoded: 400 MB more, and slower.
 _STREAMED = pads.ParquetFileFormat(
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=False)
 )
 _MADE = count(1)
+
+
+class _Streamed(pads.FileSystemDataset):  # type: ignore[misc] # of no types
+    """Parquet files of which a few batches are read ahead of the engine, not dozens: it is slower
+    than they are, and what waits for it is memory that its limit does not count."""
+
+    def scanner(self, *asked: Any, **named: Any) -> Any:
+        return super().scanner(*asked, batch_readahead=2, fragment_readahead=1, **named)
 
 
 @contextmanager
@@ -56,6 +68,11 @@ def seldom_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def as_it_is(table: Any, name: str) -> Any:
+    """Keeps nothing: the engine computes a table where it is used."""
+    return table
+
+
 class Engine:
     """An Ibis connection and the tables that it holds, by logical name."""
 
@@ -63,8 +80,7 @@ class Engine:
         self.connection, self._tables = connection, dict(tables)
         if connection.name == "postgres":
             # to compile conditions of this size takes PostgreSQL far longer than to go through rows
-            with connection.begin() as cursor:
-                cursor.execute("SET jit = off")
+            self._run("SET jit = off")
 
     def __repr__(self) -> str:
         return f"<flows on {self.connection.name}: {', '.join(self._tables)}>"
@@ -83,6 +99,7 @@ class Engine:
             yield
         finally:
             self.connection.raw_sql("RESET disabled_optimizers")
+            pa.default_memory_pool().release_unused()
 
     @staticmethod
     def fresh(name: str) -> str:
@@ -101,13 +118,69 @@ class Engine:
         if self.connection.name != "pyspark":
             made = self.connection.create_table(fresh, table, temp=True)
             if self.connection.name == "postgres":
-                with self.connection.begin() as cursor:
-                    cursor.execute(f"ANALYZE {fresh}")
+                self._run(f"ANALYZE {fresh}")
             return made
         self.connection.create_view(f"{fresh}_of", table)
         frame = self.connection.raw_sql(f"SELECT * FROM {fresh}_of").localCheckpoint()  # noqa: S608
         frame.createTempView(fresh)
+        self.connection.raw_sql(f"DROP VIEW {fresh}_of")
         return self.connection.table(fresh)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Keep]:
+        """What keeps tables as `stored` does, but until the block's end only.
+
+        What is made of them is read, or stored, before: a stage that left its steps behind took
+        their memory from the next one.
+        """
+        made: list[Any] = []
+
+        def keep(table: Any, name: str) -> Any:
+            made.append(self.stored(table, name))
+            return made[-1]
+
+        try:
+            yield keep
+        finally:
+            self.drop(made)
+
+    def updated(
+        self, table: Any, column: str, changes: Any, new: str, same: tuple[str, str]
+    ) -> Any:
+        """A table that `stored` gave, with `column` as `changes` has it where that has a row.
+
+        In place: a join would say the same, but to each question that follows, and an engine that
+        does not know that few rows change then holds all of them as the side of a later join. On
+        Spark, whose tables do not change, it is a new one.
+
+        Args:
+            changes: another table that `stored` gave, at most one row a row of `table`.
+            new: its column with the new values, of the type of `column`.
+            same: a column of `table`, and the one of `changes` that says which row is meant.
+        """
+        if self.connection.name == "pyspark":
+            joined = table.left_join(changes, table[same[0]] == changes[same[1]])
+            joined = joined.mutate(**{column: joined[new].fill_null(joined[column])})
+            return self.stored(joined.select(*table.columns), "updated")
+        mine, other = table.get_name(), changes.get_name()
+        self._run(
+            f'UPDATE {mine} SET "{column}" = {other}."{new}" FROM {other} '  # noqa: S608 our names
+            f'WHERE {mine}."{same[0]}" = {other}."{same[1]}"'
+        )
+        return table
+
+    def _run(self, sql: str) -> None:
+        if self.connection.name == "postgres":
+            with self.connection.begin() as cursor:
+                cursor.execute(sql)
+        else:
+            self.connection.raw_sql(sql)
+
+    def drop(self, stored: Iterable[Any]) -> None:
+        """Forget tables that `stored` gave."""
+        what = "VIEW" if self.connection.name == "pyspark" else "TABLE"
+        for table in stored:
+            self._run(f"DROP {what} {table.get_name()}")
 
     def columns_of(self, bound: Bound) -> Any:
         """The Ibis table of a section, having checked that its columns are there."""
@@ -162,7 +235,8 @@ def _opened(connection: Any, table: Table) -> Any:
     plain = path.is_file() and is_parquet(path) and not table.row_number
     if plain and table.declared == Declared():
         # streamed: only the columns and rows in use are ever in memory
-        found = pads.dataset(path, format=_STREAMED)
+        whole = pads.dataset(path, format=_STREAMED)
+        found = _Streamed(list(whole.get_fragments()), whole.schema, whole.format, whole.filesystem)
     else:
         found = table.load()
     if connection.name == "duckdb":

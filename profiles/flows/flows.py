@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Any
 
 from federated.readers import arrow_expression, duckdb_connection
 from profiles.flows.base import Base, base_model
-from profiles.flows.classify import TOLD, classify, pairs_of, ranked, told, with_pairs
-from profiles.flows.engine import Engine, open_engine
+from profiles.flows.classify import TOLD, classify, pairs_of, ranked, told
+from profiles.flows.engine import Engine, Keep, open_engine
 from profiles.flows.settings import FIELDS, Bound, FlowSettings, Source, load_settings
 from profiles.flows.taxonomy import Taxonomy
 from psi.protocol.errors import InputError, JobError, MisuseError
@@ -42,6 +43,7 @@ class Flows:
         self.settings, self.engine = settings, engine
         self._before: dict[dt.date, Flows] = {}
         self._kept: dict[tuple[str, ...], Any] = {}
+        self._stored: list[Any] = []
 
     def __repr__(self) -> str:
         return f"<flows {self.settings.name}: {len(self.settings.sources)} tables>"
@@ -148,20 +150,36 @@ class Flows:
         """
         if columns in self._kept:
             return self._kept[columns]
-        with self.engine.streaming():
-            rows = ranked(self.base, self.taxonomy, self.stored)
+        # what texts and names say is needed until each row has its rank
+        with self.engine.scratch() as keep, self.engine.streaming():
+            rows = ranked(self.base, self.taxonomy, keep)
             names = list(columns) or [*rows.drop("rank").columns, *TOLD]
             there = [name for name in rows.columns if name in {*names, *_PAIRING}]
             rows = self.stored(rows.select(*there), "ranked")
-        pairs = self.stored(pairs_of(rows, self.taxonomy), "pairs")
-        if int(pairs.count().to_pyarrow().as_py()):
-            rows = with_pairs(rows, pairs)
+        with self.engine.scratch() as keep:
+            pairs = keep(pairs_of(rows, self.taxonomy, keep), "pairs")
+            if int(pairs.count().to_pyarrow().as_py()):
+                same = ("id", "undone")
+                rows = self.engine.updated(rows, "rank", pairs, "undone_as", same)
         self._kept[columns] = told(rows, self.taxonomy, self.stored).select(*names)
         return self._kept[columns]
 
     def stored(self, table: Any, name: str) -> Any:
         """`table` computed once and kept on the engine while the connection lasts."""
-        return self.engine.stored(table, name)
+        found = self.engine.stored(table, name)
+        self._stored.append(found)
+        return found
+
+    def scratch(self) -> AbstractContextManager[Keep]:
+        """Gives what keeps tables until the block's end only: see `Engine.scratch`."""
+        return self.engine.scratch()
+
+    def forget(self, cut_off: dt.date) -> None:
+        """Drop all that `before(cut_off)` keeps on the engine, if anything: nothing made of it is
+        read any more."""
+        then = self._before.pop(cut_off, None)
+        if then is not None:
+            self.engine.drop(then._stored)
 
     def before(self, cut_off: dt.date) -> Flows:
         """The same flows as they were known at the begin of a day; kept for the next time.
@@ -194,7 +212,7 @@ class Flows:
         base = base_model(self.settings, self.engine, cut_off)
         # small beside the rows, and looked at again and again
         kept = {
-            name: self.stored(table, name)
+            name: found.stored(table, name)
             for name in ("accounts", "balances")
             if (table := getattr(base, name)) is not None
         }

@@ -103,7 +103,8 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
             came[row["type"]] = came.get(row["type"], 0) + int(row["minor"])
     events = flows.stored(events_of(typed, taxonomy), "events")
     pairs = flows.stored(leaks(typed, taxonomy, days, events), "leaks")
-    stopped = breaks(flows.base, typed, taxonomy, as_of or last, keep=flows.stored)
+    with flows.scratch() as keep:
+        stopped = _stopped(breaks(flows.base, typed, taxonomy, as_of or last, keep=keep))
     told = shares(typed)
     names = {one.code: (one.english, one.chinese) for one in taxonomy}
     return FlowPage(
@@ -118,7 +119,7 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
         leaks=_leaks(pairs, came),
         left=_by_month(pairs),
         unknown=int(unattributed(typed, taxonomy, events).minor.sum().to_pyarrow().as_py() or 0),
-        stopped=_stopped(stopped),
+        stopped=stopped,
         untyped=tuple(untyped(typed, taxonomy, _TEXTS)),
         names=names,
     )

@@ -11,20 +11,17 @@ which the series has no row, belongs to it: a text that says nothing, a name in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any
 
 import ibis
 
+from profiles.flows.engine import Keep, as_it_is
 from profiles.flows.taxonomy import Taxonomy
 from profiles.flows.values import plain_text
 
-__all__ = ["KEYS", "Keep", "as_it_is", "series_of"]
-
-Keep = Callable[[Any, str], Any]
-"""Computes a table once under a name: `Flows.stored`."""
+__all__ = ["KEYS", "series_of"]
 
 KEYS = ["entity", "kind", "way", "who"]
 WALLETS = (
@@ -49,11 +46,6 @@ _SHARE = 4
 """One of so many rows of a counterparty, at least, has the type of its series."""
 _NEAR, _NEARER = 7, 3
 """Days of the month around the usual one; after the last row of a series."""
-
-
-def as_it_is(table: Any, name: str) -> Any:
-    """Keeps nothing: the engine computes a table where it is used."""
-    return table
 
 
 def series_of(

@@ -8,6 +8,7 @@ from typing import Any
 import ibis
 
 from profiles.flows.breaks import breaks_until
+from profiles.flows.engine import Keep
 from profiles.flows.leaks import leaks
 from profiles.views.view import BLOCK, YEAR, Column, Known, View, among
 
@@ -72,9 +73,10 @@ def build(known: Known) -> Any:
     """One group of the year's rows, one by counterparty; leaks and breaks beside."""
     rows = known.rows.filter(known.last(YEAR))
     found = _sums(known, rows)
-    for beside in (_counterparties(rows), _leaks(known), _breaks(known)):
-        # narrow, and kept: of what is nested PostgreSQL expects one row, and goes through all of it
-        joined = known.keep(beside, "beside").rename(of="entity")
+    for beside in (_counterparties, _leaks, _breaks):
+        with known.scratch() as keep:
+            # narrow, kept: of what is nested PostgreSQL expects one row, and goes through all of it
+            joined = known.keep(beside(known, keep), "beside").rename(of="entity")
         found = found.left_join(joined, found.entity == joined.of).drop("of")
     found = found.mutate(leak_ratio_90d=among(found.leaked, found.inflow_minor))
     return found.drop("leaked", "inflow_minor")
@@ -125,7 +127,8 @@ def _sums(known: Known, rows: Any) -> Any:
     return found.select("entity", inflow_minor=found.inflow_90, **told)
 
 
-def _counterparties(rows: Any) -> Any:
+def _counterparties(known: Known, keep: Keep) -> Any:
+    rows = known.rows.filter(known.last(YEAR))
     name = rows.counterparty_account
     named = rows.select(
         "entity", "way", "minor", who=ibis.ifelse(name != "", name, rows.counterparty_name)
@@ -150,15 +153,15 @@ def _counterparties(rows: Any) -> Any:
     )
 
 
-def _leaks(known: Known) -> Any:
+def _leaks(known: Known, keep: Keep) -> Any:
     near = known.rows.filter(known.last(90)).drop("ago")
     found = leaks(near, known.taxonomy, LEAK_DAYS)
     return found.group_by("entity").agg(leaked=found.minor.sum().cast("int64"))
 
 
-def _breaks(known: Known) -> Any:
+def _breaks(known: Known, keep: Keep) -> Any:
     day = known.cut_off - dt.timedelta(days=1)
-    found = breaks_until(known.base, known.rows.drop("ago"), known.taxonomy, day, keep=known.keep)
+    found = breaks_until(known.base, known.rows.drop("ago"), known.taxonomy, day, keep=keep)
     recent = found.told > ibis.literal(day - dt.timedelta(days=TOLD_DAYS))
     found = found.filter(recent & found.resumed.isnull() & (found.change == "break"))
     return found.group_by("entity").agg(breaks_180d=found.count().cast("float64"))

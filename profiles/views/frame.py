@@ -87,7 +87,7 @@ def feature_frame(flows: Flows, names: Sequence[str], cut_off: dt.date, kind: st
     seen = Known(
         rows=rows.filter(rows.kind == kind), everyone=rows, base=then.base,
         accounts=then.base.accounts, balances=then.base.balances, taxonomy=then.taxonomy,
-        cut_off=cut_off, kind=kind, keep=then.stored,
+        cut_off=cut_off, kind=kind, keep=then.stored, scratch=then.scratch,
     )  # fmt: skip
     found = _entities(seen)
     for view in views:

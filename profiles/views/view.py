@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import ibis
 
 from profiles.flows.base import Base
-from profiles.flows.series import Keep, as_it_is
+from profiles.flows.engine import Keep, as_it_is
 from profiles.flows.taxonomy import Taxonomy
 
 __all__ = ["BLOCK", "YEAR", "Column", "Known", "View", "among", "money"]
@@ -43,13 +44,18 @@ class Column:
     empty: float | None = None
 
 
+def _nothing_kept() -> AbstractContextManager[Keep]:
+    return nullcontext(as_it_is)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """What is known at the begin of `cut_off`.
 
     `everyone` are the rows, typed unless no view asks for it, with `ago`, whole days before the
     cut-off, 1 for the day before it; `rows` those of the kind asked for. `accounts` and `balances`
-    are those of `base`. `keep` computes a small table once.
+    are those of `base`. `keep` computes a small table once, `scratch` gives what keeps one until
+    the end of a block.
     """
 
     rows: Any
@@ -61,6 +67,7 @@ class Known:
     cut_off: dt.date
     kind: str
     keep: Keep = as_it_is
+    scratch: Callable[[], AbstractContextManager[Keep]] = _nothing_kept
 
     def last(self, days: int, before: int = 0) -> Any:
         """Whether a row is of the last `days` days, or of those `before` so many."""
