@@ -330,6 +330,8 @@ MESSAGES: dict[str, dict[str, str]] = {
             "the partner's part of counts of records by score, with noise: the receiver alone can "
             "complete them, and finds the list's threshold by them"
         ),
+        "Spread": "how far apart points of the partner's part of the score are, to a power of √2",
+        "Stride": "how far those of the receiver's part are apart, and how many they are",
         "Questions": (
             "of each record which of 128 questions the receiver asks, under pads: one asks "
             "nothing, the others whether the partner's part of the score reaches an edge"

@@ -12,13 +12,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from federated.approval.policy import ONE_PROCESS
 from federated.contract.release import planned
 from federated.contract.summary import in_words
 from federated.ledger.lines import read_ledger
+from federated.rehearsal import rehearse
 from federated.scoring.store import ModelStore
 from federated.steps.byte_limits import step_limit
+from federated.tables.source import MemorySource
 from profiles.job import Job
 from profiles.language.recognised import recognised
+from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.score_job import job_text
 from psi.protocol import JobError, PeerError
@@ -162,6 +166,18 @@ def test_what_a_bit_a_row_cannot_do_is_refused_before_anything(
     with pytest.raises(JobError, match=said) as found:
         Job.load(scoring(models, *targets) | more)
     assert found.value.hint
+
+
+@pytest.mark.parametrize("me", ["bank", "bureau"])
+def test_a_list_by_a_model_is_rehearsed(models: Path, me: str) -> None:
+    draft = nameless_draft(Job.load(scoring(models, LIST | {"top": 40})))
+    mine = MemorySource({f"{me}.t": tables()[f"{me}.t"]})
+    found = rehearse(draft, me, mine, ONE_PROCESS, rows=200, models=models / me)
+    assert found.ended == ""
+    sent = {(m.step, m.message) for m in found.messages if m.way == "sent"}
+    told = ("listed/churn/told", "Questions" if me == "bank" else "Answered")
+    assert told in sent
+    assert ("listed/churn/spread", "Stride" if me == "bank" else "Spread") in sent
 
 
 def test_a_job_file_of_a_model_asks_for_a_list(models: Path, tmp_path: Path) -> None:
