@@ -12,7 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,8 +44,22 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+ORDER = (
+    *("demo", "new", "plan", "preflight", "run", "score", "branch", "export"),
+    *("leads", "uplift", "profile", "forget", "model", "flows", "ledger", "job", "hub", "node"),
+    "selftest",
+)
+"""From a first look over a job and what becomes of it to parties that run for years."""
+
+
+class _Root(Group):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which somebody who is new comes to them."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=_Root,
     name="fedprofile",
     help="Know shared customers better without sharing them: private set intersection, "
     "encrypted aggregates and federated training between organisations.",

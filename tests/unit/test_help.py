@@ -32,6 +32,12 @@ def test_help_teaches(path: tuple[str, ...]) -> None:
         assert parameter.help, f"{path}: nothing says what {parameter.name} is"
 
 
+def test_a_newcomer_s_commands_stand_first() -> None:
+    listed = EVERY[()].list_commands(click.Context(EVERY[()]))
+    assert sorted(listed) == sorted(EVERY[()].commands)
+    assert listed[:5] == ["demo", "new", "plan", "preflight", "run"]
+
+
 def test_a_slip_is_answered_with_one_guess() -> None:
     said = CliRunner().invoke(app, ["node", "aprove"]).output
     assert said.count("Did you mean 'approve'?") == 1
