@@ -1,6 +1,6 @@
 """How much of what managers could gain the next list gains, in drawn worlds of several kinds.
 
-    python -m tools.measure_assignment [--worlds segment,numbers] [--leads 10000] [--seeds 5]
+    python -m tools.measure_assignment [--worlds segment,numbers] [--seeds 5] [--lists 2]
 
 Each world draws customers (a segment, an age, a balance, a language), managers in branches (with a
 skill, a language and a grade), and the chance that a manager has a success with a customer:
@@ -11,11 +11,12 @@ skill, a language and a grade), and the chance that a manager has a success with
     numbers   strengths lie along age and balance, no two managers alike
     mixed     all of these, by halves
 
-One earlier list is spread evenly within branches; of a share `--skilled` of it leads went to who
-speaks their language where there was room. From its outcomes the next list is given out. Its gain
-is what it brings over spreading evenly within branches, as a share of what knowing every chance
-would bring: "known" where kind of lead, skill and language are all that is known, and that exactly;
-"results" by what was learned; "explored" with `--explore` of the leads drawn to learn more.
+Earlier lists (one by default, each as long as the next) are spread evenly within branches; of a
+share `--skilled` of them leads went to who speaks their language where there was room. From their
+outcomes the next list is given out. Its gain is what it brings over spreading evenly within
+branches, as a share of what knowing every chance would bring: "known" where kind of lead, skill and
+language are all that is known, and that exactly; "results" by what was learned; "explored" with
+`--explore` of the leads drawn to learn more.
 """
 
 from __future__ import annotations
@@ -144,26 +145,29 @@ class World:
         return total
 
 
-def measured(world: World, rows: int, explore: float, skilled: float) -> tuple[float, ...]:
+def measured(
+    world: World, rows: int, explore: float, skilled: float, lists: int
+) -> tuple[float, ...]:
     """Shares of the possible gain: by skill and language alone, by results, by results with some
     leads drawn to learn; the possible gain in successes; seconds of the fit and of giving out."""
     rng, mean = world.rng, rows // world.many
     managers = world.table(round(1.3 * mean))
-    before = world.leads(rows)
-    first = assigned(before.table, managers, ROUTING)["manager"]
+    earlier = rows * lists
+    before, room = world.leads(earlier), world.table(round(1.3 * mean * lists))
+    first = assigned(before.table, room, ROUTING)["manager"]
     if skilled:
         routing = Routing(
             (("branch", "branch"), ("language", "language")), "", "manager", "capacity"
         )
-        sure = assigned(before.table, managers, routing)["manager"]
-        kept = rng.random(rows) < skilled
+        sure = assigned(before.table, room, routing)["manager"]
+        kept = rng.random(earlier) < skilled
         first = pa.array(
             [
                 s if k else f
                 for s, f, k in zip(sure.to_pylist(), first.to_pylist(), kept, strict=True)
             ]
         )
-    came = (rng.random(rows) < world.of_pairs(before, first)).astype(int)
+    came = (rng.random(earlier) < world.of_pairs(before, first)).astype(int)
     history = pa.table(
         {**{c: before.table.column(c) for c in COLUMNS}, "manager": first, "outcome": came}
     )
@@ -191,6 +195,7 @@ def main() -> None:
     given.add_argument("--leads", type=int, default=10_000)
     given.add_argument("--managers", type=int, default=200)
     given.add_argument("--branches", type=int, default=10)
+    given.add_argument("--lists", type=int, default=1, help="how many earlier lists")
     given.add_argument("--seeds", type=int, default=3)
     given.add_argument("--first", type=int, default=0, help="the first seed")
     given.add_argument("--strength", type=float, default=0.7, help="how managers differ, log-odds")
@@ -209,6 +214,7 @@ def main() -> None:
                     asked.leads,
                     asked.explore,
                     asked.skilled,
+                    asked.lists,
                 )
                 for seed in range(asked.first, asked.first + asked.seeds)
             ]

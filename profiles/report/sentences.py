@@ -82,6 +82,8 @@ def lede(t: Language, data: ReportData) -> list[str]:
     told = []
     if data.branch:
         told.append(t.say("lede.branch", branch=data.branch, entity=data.entity))
+    if data.branch not in ("", data.receiver) and data.targets:  # cut out of lists of all
+        told.append(t.say("lede.branch_ranks", branch=data.branch))
     told += [_chance_words(t, model) for model in data.models if model.by_chance]
     listed = [target for target in data.targets if target.total]
     told += [_target_words(t, target, data.entity, data.receiver) for target in listed]

@@ -111,6 +111,7 @@ def test_a_branch_has_its_own_customers_and_no_others(tmp_path: Path) -> None:
                 text = page.text if one.suffix == ".html" else one.read_text("utf-8-sig")
                 assert {n for n in (f"C{i}" for i in range(8)) if n in text} == expected
         assert name.strip() in page.text
+        assert "Ranks are places in the list of all branches" in page.text, "the first is not 1"
         assert "Rome" not in str((home / "profiles.parquet").read_bytes())
     assert not (tmp_path / "up").exists()
 
