@@ -30,7 +30,9 @@ class Comparison:
     """Differences between the federated and the central model.
 
     `score_difference` is the largest absolute difference of a prediction, of a row with a fold
-    from the models that did not see it;
+    from the models that did not see it, by the scores that the receiver was told, their noise
+    included; `model_difference` that by the model of all rows itself, both of whose parts this
+    process has, NaN where it has not;
     `coefficient_difference` the largest of a coefficient over the largest coefficient, over
     the columns of the party that `outcomes` hold; `fold_auc_difference` that of the mean AUCs. Of
     numbers there are shares explained in the place of AUCs. Where rows were counted, predictions
@@ -44,6 +46,7 @@ class Comparison:
     central_auc: float
     federated_auc: float
     quality: str = "AUC"
+    model_difference: float = np.nan
 
     @property
     def fold_auc_difference(self) -> float:
@@ -70,6 +73,7 @@ def compare(
 
     whole = fitted(known & (folds < 0) if trained.part_held_out else known)
     scores = model.predict(whole.scores(matrix) + more)
+    own = np.abs(scores - model.predict(federated.scores(matrix) + more))
     fold_scores, central_auc, federated_auc = trained.fold_scores, np.nan, np.nan
     fold_difference = np.nan
     if (folds >= 0).any():
@@ -91,6 +95,7 @@ def compare(
         central_auc=central_auc,
         federated_auc=federated_auc,
         quality="AUC" if model.classes else "share explained",
+        model_difference=float(own.max()),
     )
 
 

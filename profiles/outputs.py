@@ -393,6 +393,7 @@ def _metrics(
             {
                 "task": c.task,
                 "score_difference": _short(c.score_difference),
+                "model_difference": _short(c.model_difference),
                 "coefficient_difference": _short(c.coefficient_difference),
                 "fold_score_difference": _short(c.fold_score_difference),
                 "fold_auc_difference": _short(c.fold_auc_difference),

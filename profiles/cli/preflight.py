@@ -25,8 +25,9 @@ def preflight(
     succeed with these columns, also if there is something to mend; with 4 where a table cannot be
     read or lacks a key column, a column cannot be what the job takes it for, what it holds is in
     the way of a step (a label with three classes, a manager twice), no row has a usable key, or
-    fewer than [align] minimum_overlap or more than largest_set have one; with 3 where a file is
-    wrong.
+    fewer than [align] minimum_overlap or more than largest_set have one, or plan would refuse the
+    job for anything else; with 3 where a file is wrong, with 7 where an optional package is
+    missing.
     """
     import json
 

@@ -56,7 +56,8 @@ def test_outputs_ledgers_and_repeatability(small: Path) -> None:
     assert leakage["thresholds_of_a_column"] == 3
     assert "How much was told" in (folder / "report.html").read_text("utf-8")
     check = run_block["plaintext_baseline"][0]
-    assert check["score_difference"] < 0.2
+    assert check["score_difference"] < 0.2  # with the noise of `score_bits`
+    assert check["model_difference"] < 5e-4
     assert check["coefficient_difference"] < 0.15
     assert abs(check["fold_auc_difference"]) < 0.03
     contracts = [r.federation.contract for r in (first, second)]
