@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from federated.session.last_word import last_word
 from federated.wire.incoming import StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_parcel
 from federated.wire.post import PostEndpoint, hand_on
@@ -61,12 +62,19 @@ def _short(path: Path) -> Iterator[str]:
 
 
 class LocalServer:
-    """Serves a socket file. `answer(request)` is called for every request but `mount`."""
+    """Serves a socket file. `answer(request)` is called for every request but `mount`.
+
+    `jobs` holds the folders of jobs of the party that is mounted here, by session.
+    """
 
     def __init__(
-        self, path: Path, switch: Switch, answer: Callable[[dict[str, Any]], dict[str, Any]]
+        self,
+        path: Path,
+        switch: Switch,
+        answer: Callable[[dict[str, Any]], dict[str, Any]],
+        jobs: Path,
     ) -> None:
-        self._path, self._switch, self._answer = path, switch, answer
+        self._path, self._switch, self._answer, self._jobs = path, switch, answer, jobs
         self.door: DoorLike | None = None
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX)
@@ -139,9 +147,10 @@ class LocalServer:
             pass
         finally:
             party.stop()
-            for peer in spoken_to:  # it has ended without a word
-                gone = notice(Kind.REFUSED, job, name, peer, Refusal.GONE)
-                self._switch.route(gone, name)
+            for peer in spoken_to:  # no goodbye of it came by, or it said more afterwards
+                word = last_word(self._jobs / job.hex(), peer)
+                code = Refusal.ENDED if word else Refusal.GONE
+                self._switch.route(notice(Kind.REFUSED, job, name, peer, code, word), name)
             self._switch.mount(job, name, None)
 
 

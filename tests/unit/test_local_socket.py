@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from federated.session.last_word import FINISH, keep_last_word
+from federated.session.routers import GOODBYE
+from federated.session.sealing import SealedFrame
 from federated.wire.local import LocalMount, LocalServer, ask
 from federated.wire.parcels import Kind, Parcel
-from psi.protocol import EnvironmentFailed, PeerError, PeerGone, Refused
+from psi.protocol import EnvironmentFailed, PeerError, PeerGone, Refused, encode
 
 JOB = bytes(32)
 
@@ -43,7 +46,8 @@ def board(tmp_path: Path) -> Iterator[tuple[Switchboard, Path]]:
     deep = tmp_path / ("x" * 90) / ("y" * 60)  # longer than a socket's name may be
     deep.mkdir(parents=True)
     switch = Switchboard()
-    server = LocalServer(deep / "hub.sock", switch, lambda request: {"echo": request["op"]})
+    answer = lambda request: {"echo": request["op"]}  # noqa: E731
+    server = LocalServer(deep / "hub.sock", switch, answer, deep / "jobs")
     yield switch, deep / "hub.sock"
     server.close()
     assert not (deep / "hub.sock").exists()
@@ -90,6 +94,26 @@ def test_a_party_that_dies_without_a_word(board: tuple[Switchboard, Path]) -> No
     a._link.shutdown(2)
     with pytest.raises(PeerGone, match="a: its process has ended"):
         b.endpoint.receive(10)
+    b.close()
+
+
+def test_a_party_whose_last_frame_a_hub_took_along(board: tuple[Switchboard, Path]) -> None:
+    """Its process is gone, and had ended: the other gets what it has left, which it can check."""
+    _, path = board
+    a, b = mount(path, "a"), mount(path, "b")
+    a.endpoint.send("b", b"x")
+    assert b.endpoint.receive(5)[1] == b"x"
+    frame = encode(
+        SealedFrame(
+            session=JOB, step=FINISH, sender="a", receiver="b", sequence=0, counter=7, sealed=b"x"
+        )
+    )
+    keep_last_word(path.parent / "jobs" / JOB.hex(), "b", frame)
+    a._stop.set()
+    a._link.shutdown(2)
+    assert b.endpoint.receive(10) == ("a", frame)
+    assert b.endpoint.receive(10) == ("a", GOODBYE)
+    assert not b.endpoint.failed
     b.close()
 
 

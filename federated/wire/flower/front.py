@@ -166,7 +166,7 @@ class NodeFront:
 
         Raises what keeps a worker from starting: a mistake in policy or tables.
         """
-        self._local = LocalServer(self.home.socket, self, self._answer)
+        self._local = LocalServer(self.home.socket, self, self._answer, self.home.jobs)
         self._door = self._door or open_door(self.home.policy)
         self._local.door = self._door
         self.fleet.start()

@@ -117,9 +117,10 @@ class Hub:
                     hint="is another hub running, or the port taken?",
                 )
             time.sleep(0.02)
-        self._local = LocalServer(self.home.socket, self.guard.relay, self._answer)
+        party = self.home.path / "party"
+        self._local = LocalServer(self.home.socket, self.guard.relay, self._answer, party / "jobs")
         if self.home.mounted:
-            self.door = self._local.door = open_door(self.home.path / "party" / "policy.toml")
+            self.door = self._local.door = open_door(party / "policy.toml")
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
     def _watch(self) -> None:

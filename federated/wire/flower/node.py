@@ -155,7 +155,7 @@ class NodeDaemon:
         """Connect and listen to this machine's own processes."""
         threading.Thread(target=self._tick, daemon=True, name="tick").start()
         if self._alone:
-            self._local = LocalServer(self.home.socket, self, self._answer)
+            self._local = LocalServer(self.home.socket, self, self._answer, self.home.jobs)
             threading.Thread(target=self._purge, daemon=True, name="purge").start()
         self.fleet.start()
         self._resume()
