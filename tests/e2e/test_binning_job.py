@@ -35,6 +35,7 @@ from profiles.proposal import draft
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import Declined, InputError, JobError, Refused
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.test_resume_job import play
 
 SECTION = """
@@ -110,6 +111,7 @@ def test_a_whole_job_its_plan_report_and_ledgers(small: Path) -> None:
     assert "bureau puts loans, usage, place into at most 4 bins each" in text
     assert "is bureau's own word" in text
     result = run_job(job, tables, small / "out")
+    assert_agree(small / "out")
     metrics = json.loads((small / "out" / "metrics.json").read_text())
     (lines,) = [one["columns"] for one in metrics["run"]["binnings"]]
     assert {(line["party"], line["column"]) for line in lines} == {

@@ -18,6 +18,7 @@ from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import JobError, Refused
+from tests.e2e.ledgers import assert_agree
 
 SECTION = """
 [[aggregate]]
@@ -57,6 +58,7 @@ def test_noised_sums_in_outputs_plan_and_ledgers(small: Path) -> None:
     text = describe(job, tables, 1000)
     assert "bureau's noise moves a count by up to 12, a sum of balance by up to 600, in 95" in text
     result = run_job(job, tables, small / "out")
+    assert_agree(small / "out")
     (_, one_way), (_, two_way) = result.federation.outcome.categories
     groups = wanted(small).groupby("trade")
     order = ["retail", "transport", OTHER]

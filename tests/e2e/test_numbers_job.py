@@ -17,6 +17,7 @@ from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from psi.protocol import InputError, JobError, Refused
+from tests.e2e.ledgers import assert_agree
 
 ROWS, DAY = 600, "2025-10-01"
 BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z"]}
@@ -63,6 +64,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
 
 
 def test_partners_columns_explain_more_of_a_number(done: tuple[Path, JobResult]) -> None:
+    assert_agree(done[0])
     metrics = json.loads((done[0] / "metrics.json").read_text())
     for task, low, high in (("amount", 0.75, 0.9), ("calls", 0.25, 0.7)):
         found = metrics["models"][task]["numbers"]

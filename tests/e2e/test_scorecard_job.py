@@ -25,6 +25,7 @@ from profiles.job import Job
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from psi.protocol import JobError, PeerError
+from tests.e2e.ledgers import assert_agree
 
 ROWS, SHARED = 1600, 1500
 BANK = {"name": "bank", "table": "bank.t", "keys": [["id"]], "features": ["z", "c"]}
@@ -139,6 +140,8 @@ def test_a_scoring_by_the_kept_card_has_its_points(done: tuple[Path, JobResult])
     del scoring["train"]
     scoring["score"] = [{"task": "bad", "model": kept.id, "score_bits": 12}]
     again = run_job(Job.load(scoring), tables(), out.parent / "again", models=out.parent / "models")
+    assert_agree(out)
+    assert_agree(out.parent / "again")
     both = []
     for found in (result, again):
         assert found.profiles is not None

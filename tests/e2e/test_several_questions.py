@@ -15,6 +15,7 @@ from federated.evaluation import auc
 from profiles.job import Job
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
+from tests.e2e.ledgers import assert_agree
 
 MORE = """
 [[train]]
@@ -90,6 +91,7 @@ def test_the_records_are_found_once_and_every_question_is_answered(
     ]  # fmt: skip
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
     assert list(metrics["models"]) == TASKS
+    assert_agree(folder / "out")
     assert metrics["models"]["churn"]["rows"] == 220
     assert metrics["models"]["will borrow"]["rows"] < 220
     assert [c["task"] for c in metrics["run"]["plaintext_baseline"]] == TASKS

@@ -24,6 +24,7 @@ from profiles.plan_text import describe
 from profiles.run import JobResult, run_job
 from profiles.tables import open_tables
 from psi.protocol import Refused
+from tests.e2e.ledgers import assert_agree
 
 
 def run(folder: Path, out: str, **options: Any) -> JobResult:
@@ -212,6 +213,7 @@ def test_sums_over_records_that_nobody_learns(small: Path) -> None:
     (small / "job.toml").write_text(text + JOIN_SUM)
     result = run(small, "out")
     (terms, found), *_ = result.federation.outcome.join_sums
+    assert_agree(small / "out")
     shared = bureau[:220]
     assert found.shared == 220
     assert found.values[:2] == pytest.approx([shared.loans.sum(), shared.usage.mean()], abs=1e-4)
@@ -244,6 +246,7 @@ def test_a_job_of_branches_names_no_entity(tmp_path: Path) -> None:
     train = {"task": "t", "split": "horizontal", "label": "bad", "folds": 2, "row_bits": 50}
     job = {"job": {"name": "n", "purpose": "p"}, "party": parties, "train": train}
     run_job(Job.load(job), open_tables(tables), tmp_path / "out")
+    assert_agree(tmp_path / "out")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["entity"] is None
     assert len(metrics["fold_aucs"]) == 2

@@ -24,6 +24,7 @@ from profiles.plan_text import describe
 from profiles.run import run_job
 from profiles.tables import open_tables
 from psi.protocol import Declined, JobError
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
 
 ENCRYPTED = Limits(aggregate_protocols=("paillier",))
@@ -57,6 +58,7 @@ def test_a_job_by_sums_tells_what_it_tells_under_encryption(small: Path) -> None
     for protocol in ("auto", "sums"):
         job = Job.load(prepare(small, protocol))
         result = run_job(job, tables, small / protocol)
+        assert_agree(small / protocol)
         found[protocol] = result.federation.outcome.aggregates
     assert [repr(a) for a in told(found["auto"])] == [repr(a) for a in told(found["sums"])]
     assert any(np.isfinite(v).any() for _, r in found["auto"] for v in r.values)

@@ -24,6 +24,7 @@ from profiles.job import Job
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from psi.protocol import FedprofileError, JobError, PeerError, Refused
+from tests.e2e.ledgers import assert_agree
 from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
 
 ROWS, SHARED, BITS = 700, 640, 4
@@ -61,6 +62,7 @@ def test_what_is_measured_is_measured_on_rows_that_were_held_out(
 
 
 def test_bits_that_were_told_are_counted_and_shown(done: tuple[Path, JobResult]) -> None:
+    assert_agree(done[0])
     out, result = done
     metrics = json.loads((out / "metrics.json").read_text())
     ended = metrics["run"]["trainings"]["churn"]
