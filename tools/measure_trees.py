@@ -1,13 +1,15 @@
 """Boosted trees of two parties against XGBoost on the same bins: AUC, processor time, bytes.
 
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--row-bits 5]
-    FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit --hidden 6 [--trees 20]
+    FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit --hidden 8 7 6 5 [--trees 20]
 
 `bank` is bank_marketing without `duration`, the feature party having age, job, marital and
 education; `credit` is credit_default as FATE splits it, ten columns at the feature party.
 Categories are taken as numbers, as XGBoost takes them. A fifth of the rows is held out. Both roles
-run in this process. With `--hidden` the trees tell no row's side, and scores in so many bits; held
-rows are rows without a label then. XGBoost is left out where it is not installed.
+run in this process. With `--hidden` the trees tell no row's side, and scores in the first of the
+bits named; held rows are rows without a label then. What the other bits tell of the same trees is
+computed of both parties' shares, which meet nowhere but here: rounding comes last, so one training
+shows them all. XGBoost is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ from pyarrow import csv
 
 from federated.evaluation import auc
 from federated.hidden_trees import HiddenFeatureParty, HiddenLabelParty, HiddenPlan
+from federated.hidden_trees.plan import RING_BITS, TOLD_BITS
+from federated.hidden_trees.results import HiddenLabel
+from federated.hidden_trees.rounding import margins, numbers, offsets
+from federated.hidden_trees.slopes import units_of
 from federated.trees import Binning, FeatureParty, LabelParty, TreesPlan
 from federated.trees.saved import FeatureModel, LabelModel
 from psi.protocol import Context, Pair
@@ -85,22 +91,25 @@ def main() -> None:
     given.add_argument("--row-bits", type=int, default=1000)
     given.add_argument("--rate", type=float, default=0.3)
     given.add_argument("--depth", type=int, default=4)
-    given.add_argument("--hidden", type=int, default=0, metavar="SCORE_BITS")
+    given.add_argument("--hidden", type=int, nargs="+", metavar="SCORE_BITS")
     asked = given.parse_args()
     table, y, theirs = {"bank": bank, "credit": credit}[asked.table]()
     own = [name for name in table.column_names if name not in theirs]
     mine, other = Binning.fit(table, own), Binning.fit(table, theirs)
-    gaps = []
+    gaps: list[dict[str, float]] = []
     for split in range(asked.splits):
         order = np.random.default_rng(42 + split).permutation(len(y))
         held, rows = order[: len(y) // 5], np.sort(order[len(y) // 5 :])
         run = hidden if asked.hidden else one
-        line, gap = run(table, y, (mine, other), rows, held, asked)
-        print(line, flush=True)  # noqa: T201
-        gaps.append(gap)
-    if len(gaps) > 1:
-        error = np.std(gaps, ddof=1) / np.sqrt(len(gaps))
-        print(f"mean difference {np.mean(gaps):+.4f}, standard error {error:.4f}")  # noqa: T201
+        line, found = run(table, y, (mine, other), rows, held, asked)
+        theirs = _xgboost((mine, other), table, y, rows, held, asked.trees)
+        shown = ", ".join(f"{name} {each:.4f}" for name, each in found.items())
+        print(f"{line}, {shown}, XGBoost {theirs:.4f}", flush=True)  # noqa: T201
+        gaps.append({name: each - theirs for name, each in found.items()})
+    for name in gaps[0] if len(gaps) > 1 else ():
+        of = [gap[name] for gap in gaps]
+        error = np.std(of, ddof=1) / np.sqrt(len(of))
+        print(f"{name}: {np.mean(of):+.4f} of XGBoost's, standard error {error:.4f}")  # noqa: T201
 
 
 def one(
@@ -110,8 +119,8 @@ def one(
     rows: np.ndarray,
     held: np.ndarray,
     asked: argparse.Namespace,
-) -> tuple[str, float]:
-    """A training, and XGBoost beside it."""
+) -> tuple[str, dict[str, float]]:
+    """A training: what it took, and its AUC."""
     session, train = secrets.token_bytes(32), table.take(pa.array(rows))
     plan = TreesPlan(
         rows=len(rows),
@@ -137,11 +146,8 @@ def one(
     )
     ours = auc(y[held], label_model.scores(rest, feature_model.sides(rest)))
     size = pair.bytes / 1e6
-    line = (
-        f"{spent:5.2f} s of both, {size:6.1f} MB, {found['a'].told_levels} levels told, {ours:.4f}"
-    )
-    theirs = _xgboost(binnings, table, y, rows, held, asked.trees)
-    return f"{line}, XGBoost {theirs:.4f}", ours - theirs
+    line = f"{spent:5.2f} s of both, {size:6.1f} MB, {found['a'].told_levels} levels told"
+    return line, {"AUC": ours}
 
 
 def hidden(
@@ -151,11 +157,11 @@ def hidden(
     rows: np.ndarray,
     held: np.ndarray,
     asked: argparse.Namespace,
-) -> tuple[str, float]:
-    """A training of hidden trees, and XGBoost beside it."""
+) -> tuple[str, dict[str, float]]:
+    """A training of hidden trees: what it took, and its AUC as told in so many bits."""
     session = secrets.token_bytes(32)
     terms = {"trees": asked.trees, "rate": asked.rate, "depth": asked.depth}
-    plan = HiddenPlan(rows=len(y), score_bits=asked.hidden, **terms)
+    plan = HiddenPlan(rows=len(y), score_bits=asked.hidden[0], **terms)
     label = np.full(len(y), -1, np.int8)
     label[rows] = y[rows]
     a, b = (Context(session, "trees", name, secrets.token_bytes) for name in ("a", "b"))
@@ -166,11 +172,23 @@ def hidden(
     )
     since = time.process_time()
     found = pair.run()
-    spent = time.process_time() - since
-    ours = auc(y[held], found["a"].margin[held])
-    theirs = _xgboost(binnings, table, y, rows, held, asked.trees)
-    line = f"{spent:5.2f} s of both, {pair.bytes / 1e6:6.1f} MB, {ours:.4f}, XGBoost {theirs:.4f}"
-    return line, ours - theirs
+    line = f"{time.process_time() - since:5.2f} s of both, {pair.bytes / 1e6:6.1f} MB"
+    shares = [each.store.get("score", asked.trees & 1) for each in (a, b)]
+    told = {bits: rounded(found["a"], shares, mine[0], bits) for bits in asked.hidden}
+    if (told[asked.hidden[0]] != found["a"].margin).any():
+        raise SystemExit("the circuit has told other scores than these shares have")
+    return line, {f"{bits} bits": auc(y[held], told[bits][held]) for bits in asked.hidden}
+
+
+def rounded(found: HiddenLabel, shares: list[Any], bins: Any, bits: int) -> Any:
+    """Scores as a circuit tells them in so many bits, of both parties' shares."""
+    own = shares[0] - np.uint32(units_of(found.base))
+    begins = offsets(found.training, bins, bits).astype(np.int64)
+    units = numbers(own, leads=True) + numbers(shares[1], leads=False)
+    ring, width, most = 1 << RING_BITS, 1 << (TOLD_BITS - bits), 1 << (bits - 1)
+    signed = (units.astype(np.int64) + begins + ring // 2) % ring - ring // 2
+    steps = np.clip(signed // width, -most, most - 1)
+    return margins(found.base, steps * width + width // 2 - begins)
 
 
 def _xgboost(

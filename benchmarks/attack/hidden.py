@@ -30,7 +30,7 @@ from federated.hidden_trees import (
     HiddenPlan,
     party,
 )
-from federated.hidden_trees.plan import FEWEST_ROWS, REACH, VALUE_BITS
+from federated.hidden_trees.plan import FEWEST_ROWS, TOLD_REACH, VALUE_BITS, score_step
 from federated.trees.binning import Binning
 from federated.trees.layout import Layout
 from federated.trees.results import PartnerSplit
@@ -139,9 +139,10 @@ def _decoded(name: str, found: Joined, some: Ints, bits: int) -> float:
     tuples, example = np.unique(which[some], return_index=True)
     sides = (a, both.layouts[0], tried), (b, both.layouts[1], example)
     score = _scores(both.label, both.feature, *sides)
-    half = REACH / (1 << bits) * 1.001
-    told = both.label.margin[tried] - both.label.base
-    near = np.abs(score - told[:, None]) <= half
+    half = score_step(bits) / 2 * 1.001
+    told = (both.label.margin[tried] - both.label.base)[:, None]
+    last = told > TOLD_REACH - 3 * half, told <= half - TOLD_REACH  # steps without an end
+    near = ((score - told <= half) | last[0]) & ((told - score <= half) | last[1])
     guess = tuples[np.where(near, counts[tuples][None, :], 0).argmax(axis=1)]
     return float((guess == which[some][tried]).mean())
 

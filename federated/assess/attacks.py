@@ -164,7 +164,7 @@ ATTACKS = (
         ),
         on="trees that tell nothing",
         case=("credit_default, 30,000 rows", "receiver", f"{_INSIDER} score_bits = 5"),
-        gets=0.001,
+        gets=0.003,
         without=0.001,
     ),
     Attack(

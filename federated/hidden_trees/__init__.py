@@ -26,5 +26,5 @@ __all__ = [
     "HiddenScoreReceiver",
 ]
 
-SUITE = "hidden-trees-v2"
+SUITE = "hidden-trees-v3"
 """In contracts: the cryptography of hidden trees, and who learns what."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import MOST_HIDDEN, RING_BITS, TABLE_ROWS
+from federated.hidden_trees.plan import MOST_HIDDEN, MOST_SCORE_BITS, RING_BITS, TABLE_ROWS
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS
 from federated.sharing.trees import CHUNK
@@ -40,6 +40,7 @@ __all__ = [
 _Number = Annotated[int, Range(0, MOST_TREES * (MOST_DEPTH + 1))]
 _Nonce = Annotated[bytes, Length(NONCE)]
 _NODES = 1 << MOST_DEPTH
+_GATES = 2 * (RING_BITS + MOST_SCORE_BITS) * CHUNK
 _Products = Annotated[NDArray[np.uint32], Array("uint32", most=MOST_HIDDEN * _NODES)]
 
 
@@ -139,11 +140,11 @@ class LeafValues:
 @message(0x6F)
 @dataclass(frozen=True)
 class ScoreCircuit:
-    """Label party: gates that add a chunk's shares of scores up."""
+    """Label party: gates that add a chunk's shares of scores up, and bring them within reach."""
 
     chunk: _Number
     nonce: _Nonce
-    gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=2 * RING_BITS * CHUNK)]
+    gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=_GATES)]
 
 
 @message(0xFF)

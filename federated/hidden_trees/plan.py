@@ -10,7 +10,7 @@ from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPla
 from psi.protocol import MisuseError
 
 __all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
-__all__ += ["RING_BITS", "TABLE_ROWS", "VALUE_BITS", "score_step"]
+__all__ += ["RING_BITS", "TABLE_ROWS", "TOLD_BITS", "TOLD_REACH", "VALUE_BITS", "score_step"]
 
 FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
 """Rows that bear both parties' noise; rows whose messages are of a size to send."""
@@ -24,6 +24,11 @@ VALUE_BITS = 16
 """Fraction bits of a leaf's value."""
 RING_BITS = VALUE_BITS + REACH.bit_length()
 """Bits of a score less that of no tree, in such units."""
+TOLD_REACH = REACH // 2
+"""As far as scores are told, in log odds: what lies further is told as the last step on its side.
+Few rows lie beyond, and steps are half as wide for the same bits."""
+TOLD_BITS = RING_BITS - 1
+"""Bits of a score that is no further."""
 MOST_SCORE_BITS = 12
 _MOST_SUM_BITS = 16
 
@@ -32,9 +37,9 @@ def score_step(score_bits: int) -> float:
     """The step of a score that is told in so many bits, in log odds: it is off by up to half.
 
     >>> score_step(5)
-    0.5
+    0.25
     """
-    return 2.0 * REACH / (1 << score_bits)
+    return 2.0 * TOLD_REACH / (1 << score_bits)
 
 
 @dataclass(frozen=True, kw_only=True)

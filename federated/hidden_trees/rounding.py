@@ -2,8 +2,9 @@
 
 A score less that of no tree is a whole number of units of 2^-16, shared modulo 2^20, so between -8
 and 8. The feature party has labels of its share by transfers and evaluates; the label party garbles
-an adder and has put its own share in. Of the sum's upper `score_bits` bits the feature party sends
-the colours of its labels, which tell it nothing: what a label stands for the label party knows.
+an adder and has put its own share in. What lies beyond -4 to 4 becomes the last step on its side,
+so that no bit is spent where next to no row is. Of the upper `score_bits` bits the feature party
+sends the colours of its labels, which tell it nothing: what they stand for the label party knows.
 
 So the label party gets so many bits of a row, whatever it garbles, and nothing ends a run by what
 a circuit gave. An honest one gets the step that the score lies in. Where a row's steps begin
@@ -19,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import RING_BITS, VALUE_BITS
+from federated.hidden_trees.plan import RING_BITS, TOLD_BITS, VALUE_BITS
 from federated.hidden_trees.slopes import UNIT_BITS
 from federated.trees.splitting.circuit import added
-from federated.trees.splitting.garbling import Evaluator, Garbler, coloured
+from federated.trees.splitting.garbling import Engine, Evaluator, Garbler, coloured
 from federated.trees.splitting.label_side import labels_of
 from federated.trees.splitting.layout import check_nonce, public_labels
 from federated.trees.splitting.transfers import Gives, packed, unpacked
@@ -83,8 +84,8 @@ def circuit(gives: Gives, share: Shares, score_bits: int, nonce: bytes) -> tuple
     """
     mine = labels_of(nonce, gives.delta, _bits(share), 0).reshape(RING_BITS, -1, 2)
     garbler = Garbler(gives.delta, nonce)
-    total = added(garbler, gives.rows.reshape(mine.shape), mine)
-    return garbler.gates, total[RING_BITS - score_bits :]
+    told = _within(garbler, added(garbler, gives.rows.reshape(mine.shape), mine), score_bits)
+    return garbler.gates, told
 
 
 def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> Bits:
@@ -96,9 +97,23 @@ def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> B
     rows = labels.reshape(RING_BITS, -1, 2)
     theirs = public_labels(nonce, RING_BITS * rows.shape[1], 0).reshape(rows.shape)
     engine = Evaluator(gates, nonce)
-    total = added(engine, rows, theirs)
+    told = _within(engine, added(engine, rows, theirs), score_bits)
     engine.end()
-    return packed(coloured(total[RING_BITS - score_bits :]))
+    return packed(coloured(told))
+
+
+def _within(engine: Engine, total: Words, score_bits: int) -> Words:
+    """What is told of sums, wires `[20, n, 2]`: their upper bits, least first, the sign last.
+
+    A sum that is too far for 19 bits has the bit below its sign unlike it. All bits that are told
+    are that one then: ones above, zeros below.
+    """
+    sign, next_to_it = total[-1], total[-2]
+    upper = total[TOLD_BITS - score_bits : TOLD_BITS - 1]
+    if len(upper):
+        beyond = np.broadcast_to(sign ^ next_to_it, upper.shape)
+        upper = upper ^ engine.product(beyond, upper ^ next_to_it)
+    return np.concatenate([upper, sign[None]])
 
 
 def offsets(training: bytes, bins: Sequence[NDArray[np.uint16]], score_bits: int) -> Shares:
@@ -115,11 +130,13 @@ def offsets(training: bytes, bins: Sequence[NDArray[np.uint16]], score_bits: int
     for own, factor in zip(bins, odd, strict=True):
         mixed += (own.astype(np.uint64) + np.uint64(1)) * factor
     mixed = (mixed ^ mixed >> np.uint64(32)) * last
-    return np.asarray(mixed >> np.uint64(64 - RING_BITS + score_bits), U32)
+    return np.asarray(mixed >> np.uint64(64 - TOLD_BITS + score_bits), U32)
 
 
 def opened(none: Words, colours: Bits, begins: Shares) -> Whole:
     """Scores less that of no tree, in units, each in the middle of its step: `int64[n]`.
+
+    A row of the last step on a side may lie beyond it.
 
     Args:
         none: labels for 0 of what is told.
@@ -133,7 +150,7 @@ def opened(none: Words, colours: Bits, begins: Shares) -> Whole:
     told = unpacked(colours, none.shape[0] * none.shape[1]).reshape(bits, -1) ^ coloured(none)
     found = (told.astype(np.int64) << np.arange(bits)[:, None]).sum(axis=0)
     steps = np.where(found >> (bits - 1), found - (1 << bits), found)
-    width = 1 << (RING_BITS - bits)
+    width = 1 << (TOLD_BITS - bits)
     return np.asarray(steps * width + width // 2 - begins.astype(np.int64))
 
 

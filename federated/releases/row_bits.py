@@ -25,7 +25,7 @@ from federated.releases.limits import ReleaseLimits
 
 __all__ = ["RowBits", "row_bits", "row_words", "told_words"]
 
-_FINE = 5
+_FINE = 4
 """Bits of a score of hidden trees that cost next to nothing of AUC."""
 
 
@@ -129,7 +129,7 @@ def row_words(row: RowBits) -> list[str]:
     if row.step:
         lines.append(
             f"trees that tell nothing send scores in steps of {row.step:g} log odds then: "
-            "score_bits = 5 cost .002 of AUC on two tables, 4 .01, and each bit fewer about four "
+            "score_bits = 5 cost .0005 of AUC on two tables, 4 .002, and each bit fewer about four "
             "times as much"
         )
     return lines

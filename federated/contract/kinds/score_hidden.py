@@ -24,7 +24,7 @@ __all__ = ["ScoreHidden"]
 _GROUP = 2 * 2 * (4 + 4)
 """Bytes of a row and group of leaves, both ways: a transfer and a value; four times what they take,
 for a chunk's transfers are filled up."""
-_ROW = 2 * (20 * 4 + 2 * 19 * 16 + 64)
+_ROW = 2 * (20 * 4 + 2 * (19 + 11) * 16 + 64)
 """Bytes of a row's circuit, its transfers and colours, twice what they take."""
 
 

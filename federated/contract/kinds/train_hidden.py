@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainHidden", "besides", "hidden_plan", "told_of_all"]
 
-_ROUNDING = 2 * (20 * 4 + 2 * 19 * 16 + 2)
+_ROUNDING = 2 * (20 * 4 + 2 * (19 + 11) * 16 + 2)
 """Bytes of the circuit that rounds a row's score; twice what it takes."""
 
 

@@ -15,7 +15,7 @@ from federated.hidden_trees import (
     HiddenScoreReceiver,
 )
 from federated.hidden_trees.groups import inside_of
-from federated.hidden_trees.plan import RING_BITS
+from federated.hidden_trees.plan import TOLD_BITS
 from federated.hidden_trees.rounding import offsets, units_of_leaf
 from federated.trees import Binning
 from tests.unit.trees.world import context
@@ -65,8 +65,9 @@ class Kept:
     def told(self, bits: int = 6) -> np.ndarray:
         """The middle of each row's step, in units."""
         begins = offsets(self.label.training, self.a, bits).astype(np.int64)
-        width = 1 << (RING_BITS - bits)
-        found: np.ndarray = (self.units + begins) // width * width + width // 2 - begins
+        width, most = 1 << (TOLD_BITS - bits), 1 << (bits - 1)
+        steps = np.clip((self.units + begins) // width, -most, most - 1)
+        found: np.ndarray = steps * width + width // 2 - begins
         return found
 
     def receiver(self, bits: int = 6, store: Any = None, kind: Any = HiddenScoreReceiver) -> Any:

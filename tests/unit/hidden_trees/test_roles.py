@@ -74,7 +74,7 @@ def test_shares_of_weights_and_scores_add_up_to_what_both_splits_say(
     assert np.abs(own[:400, 1] / 2**10 - rate * (1 - rate)).max() < 2**-9
     assert not own[400:].any()
     score = scores_of(*stores, part=1)
-    half = 2.0 ** -(terms.score_bits - 3)
+    half = 2.0 ** -(terms.score_bits - 2)
     assert np.abs(score - bank.margin).max() <= half
     assert len(np.unique(score)) <= 8
     values = np.array([score[one].mean() if one.any() else 0.0 for one in inside])
@@ -111,7 +111,7 @@ def test_roles_made_again_after_each_message_say_the_same(
     results = played_with_kills(("bank", "bureau"), made, kept=kept)
     bank, bureau = results["bank"], results["bureau"]
     assert ((bureau.splits >= 0) == bank.won).all()
-    half = 2.0 ** -(terms.score_bits - 3)
+    half = 2.0 ** -(terms.score_bits - 2)
     found = scores_of(stores["bank"], stores["bureau"], part=0)
     assert np.abs(found - bank.margin).max() <= half
 

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from federated.hidden_trees.groups import first_leaves, groups_of, inside_of, offered_values
-from federated.hidden_trees.plan import REACH, RING_BITS, VALUE_BITS, score_step
+from federated.hidden_trees.plan import (
+    REACH,
+    RING_BITS,
+    TOLD_BITS,
+    TOLD_REACH,
+    VALUE_BITS,
+    score_step,
+)
 from federated.hidden_trees.rounding import (
     circuit,
     coloured_by,
@@ -46,12 +53,12 @@ def shared(units: np.ndarray, ring: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("bits", [1, 5, 12])
 def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
     rng = np.random.default_rng(bits)
-    units = rng.integers(-(1 << (RING_BITS - 1)), 1 << (RING_BITS - 1), 3000)
-    step = 1 << (RING_BITS - bits)
+    far, step = 1 << (TOLD_BITS - 1), 1 << (TOLD_BITS - bits)
+    units = rng.integers(-far, far, 3000)
     units[:4] = [0, -1, step - 1, -step]
     begins = rng.integers(0, step, 3000).astype(np.uint32)
     begins[:4] = 0
-    units = np.minimum(units, (1 << (RING_BITS - 1)) - 1 - begins.astype(np.int64))
+    units = np.minimum(units, far - 1 - begins.astype(np.int64))
     one, two = shared(units, RING_BITS)
     gives, labels = transfers(share_bits(two))
     gates, none = circuit(gives, one + begins, bits, NONCE)
@@ -62,12 +69,24 @@ def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
     assert np.abs(margins(0.5, found) - 0.5 - score).max() <= score_step(bits) / 2
 
 
+@pytest.mark.parametrize("bits", [1, 2, 5, 12])
+def test_a_score_that_lies_further_than_is_told_is_told_as_the_last_step(bits: int) -> None:
+    far, step = 1 << (TOLD_BITS - 1), 1 << (TOLD_BITS - bits)
+    beyond = np.array([far, far + 1, 2 * far - 1, -far - 1, -far - step, -2 * far])
+    one, two = shared(beyond, RING_BITS)
+    gives, labels = transfers(share_bits(two))
+    gates, none = circuit(gives, one, bits, NONCE)
+    found = opened(none, coloured_by(labels, gates, bits, NONCE), np.zeros(6, np.uint32))
+    assert np.array_equal(found, np.sign(beyond) * (far - step // 2))
+    assert far * 2.0**-VALUE_BITS == TOLD_REACH
+
+
 def test_steps_begin_where_a_row_s_own_bins_say_and_anywhere() -> None:
     rng = np.random.default_rng(8)
     bins = [rng.integers(0, 32, 4000).astype(np.uint16) for _ in range(3)]
     found = offsets(b"t" * 32, bins, 5)
     assert np.array_equal(offsets(b"t" * 32, [own[7:9] for own in bins], 5), found[7:9])
-    share = found / 2.0 ** (RING_BITS - 5)
+    share = found / 2.0 ** (TOLD_BITS - 5)
     assert share.max() < 1
     # twenty parts of 200: sd 13.8
     assert np.abs(np.histogram(share, 20, (0, 1))[0] - 200).max() < 6 * 13.8
@@ -95,14 +114,14 @@ def test_a_row_tells_its_bits_and_colours_nothing_else() -> None:
 
 
 def test_chunks_of_transfers_are_those_of_their_rows() -> None:
-    one, two = shared(np.arange(100) * 5000, RING_BITS)
+    one, two = shared(np.arange(100) * 2500, RING_BITS)
     gives, labels = transfers(share_bits(two))
     at = slice(30, 70)
     gates, none = circuit(rows_of(gives, at, 100), one[at], 12, NONCE)
     colours = coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE)
     found = opened(none, colours, np.zeros(40, np.uint32))
-    width = 1 << (RING_BITS - 12)
-    assert np.array_equal(found, np.arange(30, 70) * 5000 // width * width + width // 2)
+    width = 1 << (TOLD_BITS - 12)
+    assert np.array_equal(found, np.arange(30, 70) * 2500 // width * width + width // 2)
     with pytest.raises(PeerError, match="fewer gates"):
         coloured_by(labels, gates, 12, NONCE)
 

@@ -21,7 +21,7 @@ from federated.hidden_trees.messages import (
     ScoresTold,
     ScoringBegin,
 )
-from federated.hidden_trees.plan import RING_BITS
+from federated.hidden_trees.plan import TOLD_BITS
 from federated.hidden_trees.rounding import offsets
 from federated.sharing.messages import Points, Seeds
 from federated.trees import Binning
@@ -67,7 +67,7 @@ def test_rows_of_the_training_get_its_scores_again(monkeypatch: pytest.MonkeyPat
     found = Pair(kept.receiver(9), kept.partner(9)).run()["bank"]
     assert np.array_equal(bank.base + found * 2.0**-16, bank.margin)
     assert np.array_equal(found, kept.told(9))
-    assert np.abs(found - kept.units).max() <= (1 << (RING_BITS - 9)) / 2
+    assert np.abs(found - kept.units).max() <= (1 << (TOLD_BITS - 9)) / 2
     assert len(np.unique(found)) > 3
 
 
@@ -112,7 +112,7 @@ def test_a_receiver_with_other_values_gets_its_bits_and_no_more() -> None:
     kept.label = replace(kept.label, values=rng.integers(-(1 << 19), 1 << 19, (6, 8)))
     pair = Pair(kept.receiver(3), kept.partner(3))
     found = pair.run()["bank"]
-    width = 1 << (RING_BITS - 3)
+    width = 1 << (TOLD_BITS - 3)
     begins = offsets(kept.label.training, kept.a, 3)
     assert set(np.unique((found + begins - width // 2) / width)) <= set(range(-4, 4))
     from_partner = [e for e in pair.sent if e.sender == "bureau"]
