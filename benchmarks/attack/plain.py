@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attack.data import Floats, Joined
-from federated.regression import FeatureParty, LabelParty, planned
+from federated.regression import FeatureParty, LabelParty, feature_party, label_party, planned
 from federated.regression.rounding import FRACTION_BITS
 from federated.regression.schedule import Evaluation
 from profiles.train_section import SCORE_BITS
@@ -107,6 +107,7 @@ def watched() -> Iterator[list[Fit]]:
     fits: list[Fit] = []
     seen: dict[tuple[bytes, str, str], list[Seen]] = {}
     final: dict[tuple[bytes, str], tuple[Floats, Any]] = {}
+    opened: dict[bytes, Floats] = {}
     settled, on_sums = FeatureParty._settled, LabelParty.on_sums
     finish, on_learned = FeatureParty._finish, LabelParty.on_learned
 
@@ -116,8 +117,13 @@ def watched() -> Iterator[list[Fit]]:
     def note(self: Any, side: str, state: Any) -> None:
         evaluation = self._evaluation(state)
         weights = np.stack([model.weights for model in state.models])
-        gradients = state.gradients.reshape(len(evaluation.vectors), -1)
+        gradients = opened.pop(state.gradients.tobytes())
         seen.setdefault((*key(self), side), []).append(Seen(evaluation, weights, gradients))
+
+    def see_opened(*given: Any) -> Floats:
+        found = rough(*given)  # a party knows what it puts on its own gradients
+        opened[found.tobytes()] = given[-1]
+        return found
 
     def see_settled(self: Any, state: Any) -> Any:
         found, messages = settled(self, state)
@@ -160,6 +166,8 @@ def watched() -> Iterator[list[Fit]]:
             (LabelParty, "on_sums", see_sums),
             (FeatureParty, "_finish", see_finish),
             (LabelParty, "on_learned", see_learned),
+            (feature_party, "rough", see_opened),
+            (label_party, "rough", see_opened),
         ):
             stack.enter_context(patch.object(owner, name, instead))
         yield fits

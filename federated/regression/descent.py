@@ -21,9 +21,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.regression.noise import WILD
+from federated.regression.noise import WILD, gaussians
 from federated.regression.plan import MOST_EVALUATIONS
-from psi.protocol import Array, Refused
+from psi.protocol import Array, Random, Refused
 
 __all__ = [
     "Descent",
@@ -65,11 +65,22 @@ class Metric:
     inverse: H, `float64[k, k]`; noise: the covariance of the noise in a change of the gradient,
     `float64[k, k]`; spread: the mean of what that adds to y·H y. Where there is noise all three are
     a little off, and stay so (`noise.Veil`): they are told, and steer only where a fit ends.
+    root: of the curvature, `float64[k, directions]`; None without noise.
     """
 
     inverse: Floats
     noise: Floats
     spread: float = 0.0
+    root: Floats | None = None
+
+    def like(self, gradients: Floats, random: Random) -> Floats:
+        """Gaussian vectors about as long by H as these, all directions alike, `float64[v, k]`."""
+        if self.root is None:
+            return np.zeros(gradients.shape)
+        many, size = len(gradients), max(1, self.root.shape[1])
+        lengths = np.sqrt(np.einsum("ij,ij->i", gradients @ self.inverse, gradients) / size)
+        drawn = gaussians(many * size, random).reshape(many, size)
+        return np.asarray(lengths[:, None] * drawn[:, : self.root.shape[1]] @ self.root.T)
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

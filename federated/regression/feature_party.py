@@ -37,7 +37,7 @@ from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
 from federated.regression.schedule import digest, table_bits
 from federated.regression.states import Fitting, Linking
-from federated.regression.steps import following, own_products
+from federated.regression.steps import following, own_products, rough
 from federated.sharing.kept import Index, widened
 from federated.sharing.messages import (
     Offer,
@@ -359,9 +359,11 @@ class FeatureParty(FeatureEnd):
         opened = self._sums(state, told)
         spoilt = state.spoilt or self._beyond(state, told) or self._wild(state)
         gradients = (opened @ self._back) * 2.0**state.unit + self._own_term(state, self._back)
+        evaluation, metric = self._evaluation(state), self._metric(state)
+        gradients = rough(evaluation, state, self._penalty, metric, gradients)
         noise = self._own_noise(state, self._back, self._unbounded(state))
         state = replace(state, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
-        numbers = own_products(self._evaluation(state), state, self._penalty, self._metric(state))
+        numbers = own_products(evaluation, state, self._penalty, metric)
         products = Products(state.number, np.concatenate(numbers))
         sums = [(self._peer, self._told(state, self._unbounded(state)))] * self._last
         return state, [*sums, (self._peer, products)]

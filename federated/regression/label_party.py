@@ -44,7 +44,7 @@ from federated.regression.schedule import (
     table_bits,
 )
 from federated.regression.states import Fitting, Joined, link_of, links, put_link, with_all
-from federated.regression.steps import following, own_products
+from federated.regression.steps import following, own_products, rough
 from psi.protocol import Context, Done, MisuseError, PeerError, PhaseError, Share, Turn
 
 __all__ = ["LabelParty"]
@@ -199,6 +199,7 @@ class LabelParty(LabelRows):
         spoilt = fit.spoilt or line.beyond(fit, sent) or self._wild(fit)
         gradients = (opened @ self._back) * 2.0**self._unit + self._missed(fit)
         gradients = gradients + line.own_term(fit, self._back)
+        gradients = rough(self._evaluation(fit), fit, self._penalty, self._metric(fit), gradients)
         noise = line.own_noise(fit, self._back, self._unbounded(link_of(state, 0)))
         fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
         return self._stepped(put_link(state, at, fit))

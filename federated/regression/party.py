@@ -250,9 +250,9 @@ class Party(Growing[R]):
         if not state.veil:
             return Metric(np.asarray(np.linalg.pinv(square, hermitian=True)), noise)
         veil = Veil(state.veil)
-        inverse = veil.bent(square)
+        inverse, root = veil.bent(square)
         spread = veil.blurred(float((inverse * noise).sum()), "spread")
-        return Metric(inverse, veil.blurred(noise, "noise"), spread)
+        return Metric(inverse, veil.blurred(noise, "noise"), spread, root)
 
     def _veiled(self, state: Fitting) -> Fitting:
         """With the seed of what own numbers are off by, drawn once all trees are turned."""

@@ -14,12 +14,13 @@ from federated.regression.descent import (
     products,
     stepped,
 )
+from federated.regression.noise import LIKE
 from federated.regression.results import Floats
 from federated.regression.schedule import EVERY, Evaluation
 from federated.regression.states import Entry, Fitting
 from psi.protocol import PeerError
 
-__all__ = ["following", "near_enough", "own_products"]
+__all__ = ["following", "near_enough", "own_products", "rough"]
 
 DONE = 1e-3
 """Standard errors from the optimum that count as none."""
@@ -28,6 +29,21 @@ NOISY = 1.6
 
 There the gradient has noise, and the point is off by the noise of the evaluation before: √2.
 """
+
+
+def rough(
+    evaluation: Evaluation, state: Fitting, penalty: Floats, metric: Metric, opened: Floats
+) -> Floats:
+    """Opened gradients `float64[vectors, k]` as all that follows takes them: off by a share of
+    what they are themselves, anew in each evaluation (`noise.LIKE`).
+    """
+    whole = opened.copy()
+    if evaluation.models == (0,):
+        whole[0] += penalty * state.models[0].weights
+    else:
+        whole += penalty * np.stack([state.models[model].weights for model in evaluation.models])
+    random = state.transcript.random(f"rough {state.number}")
+    return np.asarray(opened + LIKE * metric.like(whole, random))
 
 
 def own_products(

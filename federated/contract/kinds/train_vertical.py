@@ -60,6 +60,7 @@ from federated.regression import (
     told_bits,
 )
 from federated.regression.messages import MOST_COLUMNS
+from federated.regression.noise import LIKE
 from federated.sharing import SUITE as SUMS
 from psi.protocol import MisuseError, PeerError
 
@@ -403,13 +404,16 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     me, partners = contract.receiver, _partners(terms)
     several = len(terms.partners) > 1
     more = "about a bit of " + ("another partner's score" if several else f"{partners}'s score")
+    columns = f"{_aimed_bits(LIKE):.2g} bits at most of each"
     if terms.noise == AUTO:
         aimed = (
             f"from {MANY_ROWS:,} rows on under the noise that the contract will state, else in full"
         )
         more += f", below {MANY_ROWS:,} rows in full"
+        columns += f", below {MANY_ROWS:,} rows all,"
     elif terms.noise == "0":
         aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
+        columns = "all"
     else:
         folds = terms.folds, terms.fold_evaluations
         label = label_bits(float(terms.noise), *folds, linked(terms))
@@ -422,8 +426,8 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
         f"{me} and {partners} cannot check what the others' sums are of: one that does not run "
         "this software as it is may take columns that are zero but for one record, and learn from "
         f"its sums a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
-        f"record's part in it too, and read {more}; off inner products either may so read the "
-        "other's columns of about one record in each evaluation, in full. Nothing shows it, and "
+        f"record's part in it too, and read {more}; off inner products either may so read, of about "
+        f"one record in each evaluation, {columns} of the other's columns. Nothing shows it, and "
         "columns, of which none is more than stated, add up: train with parties whose software "
         "you trust"
     )
@@ -440,5 +444,5 @@ def _together_guard(contract: Contract, terms: TrainTerms) -> str:
 
 
 def _aimed_bits(noise: float) -> float:
-    """The most that a sum over one row, of at most 1, tells under this noise (Shannon 1948)."""
+    """The most that a number of at most 1 tells under this noise (Shannon 1948)."""
     return 0.5 * math.log2(1.0 + noise**-2)
