@@ -22,6 +22,7 @@ from benchmarks.attack.data import Floats, Joined
 from federated.regression import FeatureParty, LabelParty, feature_party, label_party, planned
 from federated.regression.rounding import FRACTION_BITS
 from federated.regression.schedule import Evaluation
+from federated.regression.steps import rough
 from profiles.train_section import SCORE_BITS
 from psi.protocol import Context, Pair
 

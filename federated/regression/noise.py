@@ -45,9 +45,9 @@ LIKE = 0.15
 """How far an own gradient is off before anything follows from it, as a share of itself.
 
 The other party can make it of one row's columns, or of noise that it knows, as large as it likes,
-and read what it is made of to 16 bits a number. Off by a share L it tells ½ log₂(1 + 1/L²) bits of a
-column, 2.8. A fit needs no more, as the next gradient corrects each step, and at the optimum there
-is nothing to be off: with .25 credit_default's fits took an evaluation more.
+and read what it is made of to 16 bits a number. Off by a share L it tells ½ log₂(1 + 1/L²) bits
+of a column, 2.8. A fit needs no more, as the next gradient corrects each step, and at the optimum
+there is nothing to be off: with .25 credit_default's fits took an evaluation more.
 """
 TERM = 0.7
 """That of the linear term which a party adds to its own loss, as such a share.

@@ -426,10 +426,10 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
         f"{me} and {partners} cannot check what the others' sums are of: one that does not run "
         "this software as it is may take columns that are zero but for one record, and learn from "
         f"its sums a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
-        f"record's part in it too, and read {more}; off inner products either may so read, of about "
-        f"one record in each evaluation, {columns} of the other's columns. Nothing shows it, and "
-        "columns, of which none is more than stated, add up: train with parties whose software "
-        "you trust"
+        f"record's part in it too, and read {more}; off inner products either may so read, of "
+        f"about one record in each evaluation, {columns} of the other's columns. Nothing shows "
+        "it, and columns, of which none is more than stated, add up: train with parties whose "
+        "software you trust"
     )
 
 
