@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from federated.readers.advice import to_declare
 from federated.readers.dates import patterns_of
 from federated.readers.fillers import FILLERS
-from federated.readers.numbers import fitting
+from federated.readers.numbers import FORMS, Spelling, fitting
 from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like, of_column, of_report, problems
 from federated.tables.key_columns import cleaned_key
@@ -35,11 +35,12 @@ _MOJIBAKE = "[\u00c2-\u00f4][\u0080-\u00bf]|\ufffd|锟斤拷|烫烫|屯屯|锘|�
 _FULL_WIDTH = "[\uff01-\uff5e\u3000]"
 _SCIENTIFIC = r"^\d(?:\.\d+)?[eE]\+?\d+$"
 _TIME = r"[\dT] ?\d{1,2}:\d{2}"
-_MIDNIGHT = r"[\dT] ?0?0:00(?::00(?:\.0*)?)?\s*$"
+_MIDNIGHT = r"(?:T|\d +)0?0:00(?::00(?:\.0*)?)?\s*$"
 _WRAPPED = r"""^\s*(?:="[^"]*"|'[^']+|(?:\{|urn:uuid:)[0-9a-fA-F-]{32,36}\}?)\s*$"""
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _CODED = ("identity_number", "credit_code", "lei", "phone", "number")
 _HASHED = r"^\s*(?:0x)?(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\s*$"
+_MARKED = {Spelling(decimal, thousands) for thousands, decimal in FORMS} - {Spelling()}
 _FILLERS = frozenset(one.strip() for one in FILLERS)
 
 
@@ -132,7 +133,7 @@ def _marks(unread: pa.Array, name: str, kind: str) -> str:
     """What to declare where all texts that are no numbers are some with marks between thousands."""
     distinct = pc.unique(unread).drop_null()
     forms = fitting(distinct) if kind == "number" and len(distinct) else []
-    if not forms or forms[0][0].kind != "number" or forms[0][1] < len(distinct):
+    if not forms or forms[0][0] not in _MARKED or forms[0][1] < len(distinct):
         return ""
     return ", ".join(to_declare(name, forms[0][0], None))
 
@@ -188,6 +189,7 @@ def _column(
         better = guessed and name in kinds and clean(sample, guessed, threads=1).usable
         if guessed == cleaned.kind or (name in kinds and 2 * (better or 0) < len(sample)):
             guessed = ""
+    times = _count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0
     found = ColumnReport(
         column=name,
         kind=cleaned.kind,
@@ -206,7 +208,7 @@ def _column(
         gone=tuple(gone_of(field)),
         fractions=0 if cleaned.kind in _WHOLE else _count(text, r"^\s*\d+\.0+\s*$"),
         mistyped=_mistyped(text, cleaned),
-        times=_count(text, _TIME) - _count(text, _MIDNIGHT) if "date" in cleaned.kind else 0,
+        times=times,
         fillers=_fillers(text, cleaned.kind),
         zeros=_count(text, r"^\s*0\d+\s*$") if plain else 0,
         digits=_count(text, r"^\s*[1-9]\d*\s*$") if plain else 0,
@@ -215,7 +217,7 @@ def _column(
         uneven=_uneven(text, cleaned.kind),
         most=_most(held),
         dates=patterns_of(text.filter(pc.is_null(cleaned.values)))
-        if cleaned.kind == "date"
+        if cleaned.kind == "date" and not times
         else (),
         hashed=0 if plain else _count(text, _HASHED),
         said=looks_like(text, name),

@@ -333,8 +333,23 @@ def test_thousands_in_keys_of_numbers_are_told_and_read(tmp_path: Path) -> None:
     section = said.split("in tables.toml set ")[1]
     read = bound(tmp_path, section, t=text).load(keys=["id"])
     assert preflight(read, [["id"]], {"id": "number"}).usable == 40
+    signed = pa.table({"id": [f"+{i}" for i in range(40)]})  # no declared mark reads these
+    told = preflight(signed, [["id"]], {"id": "number"})
+    assert any("notes in place of a value" in one for one in told.suggestions)
     plain = bound(tmp_path, 'thousands = ","', t=text).load(keys=["id"])  # of all, not of keys
     assert plain.column("id")[0].as_py() == "10,000"
+
+
+@pytest.mark.parametrize("hour", ["09:30:00", "10:00:00", "20:00"])
+def test_dates_with_a_time_of_day_are_told_as_such(hour: str) -> None:
+    """10:00 counted as midnight, and the advice was a pattern that changed nothing."""
+    keys = pa.table({"day": [f"2026-01-{i:02} {hour}" for i in range(1, 29)]})
+    told = preflight(keys, [["day"]], {"day": "date"}).suggestions
+    assert any("28 rows have a time of day" in one for one in told)
+    assert not any("dates = {" in one and "yyyy/" in one for one in told)
+    midnight = pa.table({"day": [f"2026-01-{i:02}T00:00:00" for i in range(1, 29)]})
+    told = preflight(midnight, [["day"]], {"day": "date"}).suggestions
+    assert not any("time of day" in one for one in told)
 
 
 def test_a_segment_of_which_nothing_would_be_told_is_pointed_at() -> None:
