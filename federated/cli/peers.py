@@ -17,7 +17,10 @@ app = typer.Typer(
 authority = typer.Typer(cls=Group, help="Whose signature under a key this party believes.")
 app.add_typer(authority, name="authority")
 
-Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+Home = Annotated[
+    Path,
+    typer.Option("--home", help="The node's folder.", readable=False),  # 0710 for officers
+]
 HOME = Path("fedprofile-node")
 Fingerprint = Annotated[
     list[str], typer.Argument(help="As the other officer read it out; spaces do not matter.")

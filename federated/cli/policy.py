@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from federated.cli.group import Group
 
 app = typer.Typer(cls=Group, help="This party's policy: the file policy.toml in the node's folder.")
 
-Home = Annotated[Path, typer.Option("--home", help="The node's folder.")]
+Home = Annotated[
+    Path,
+    typer.Option("--home", help="The node's folder.", readable=False),  # 0710 for officers
+]
 HOME = Path("fedprofile-node")
 
 
@@ -35,6 +39,9 @@ def check(home: Home = HOME) -> None:
     place = NodeHome.open(home)
     policy = load_policy(place.policy)
     typer.echo("\n".join(in_words(policy)))
+    if place.tables.exists() and not os.access(place.tables, os.R_OK):
+        typer.echo("note: tables.toml is the node's own: what it names is not looked up for you")
+        return
     tables = dict(TablesFile.load(place.tables).tables) if place.tables.exists() else {}
     for text in doubts(policy, tables):
         typer.echo(f"note: {text}")

@@ -77,11 +77,16 @@ def test_a_group_reads_and_decides_and_sees_no_more(home: NodeHome) -> None:
     recipe = recipe.replace("officers", str(ANN), 1)
     subprocess.run(recipe, shell=True, check=True, cwd=home.path.parent)  # noqa: S602
 
-    say(home, "jobs")  # what commands import, before another user asks
-    say(home, "show", "0101")
+    home.policy.write_text("[limits]\nminimum_group = 30\n")
+    home.tables.write_text("")
+    home.tables.chmod(0o600)
+    for words in (("jobs",), ("show", "0101"), ("peers",), ("policy", "check")):
+        say(home, *words)  # what commands import, before another user asks
     assert "01010101  waiting" in as_ann(home, "jobs")
     assert "fingerprint compared by ann" in as_ann(home, "show", "0101")
     assert "is approved by" in as_ann(home, "approve", "0101")
+    assert "fingerprint compared by ann" in as_ann(home, "peers")
+    assert "what it names is not looked up for you" in as_ann(home, "policy", "check")
     (word,) = Inbox(home.desk).find("0101").words
     assert word.user == ANN
     for name in ("keys", "node.key", "jobs"):
