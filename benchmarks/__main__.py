@@ -222,7 +222,7 @@ def flows(
     rows: Annotated[str, typer.Option(help="Transactions, such as 1e6.")] = "1e6",
     entities: Annotated[str, typer.Option(help="Accounts, each of an entity of its own.")] = "1e5",
     threads: Annotated[int, typer.Option(min=1, help="Of the embedded DuckDB.")] = 2,
-    memory: Annotated[str, typer.Option(help="Limit of the embedded DuckDB.")] = "8GB",
+    memory: Annotated[str, typer.Option(help="What the process may take.")] = "4GB",
     folder: Annotated[
         Path | None, typer.Option(help="Keep the invented bank here, and use it again.")
     ] = None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
 
 import typer
 
@@ -20,8 +21,17 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]], longest: int = 600) -> None:
-    """Print rows of text under heads. Cells are made plain and cut at `longest` characters."""
+def print_rows(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    longest: int = 600,
+    figures: Collection[int] = (),
+) -> None:
+    """Print rows of text under heads. Cells are made plain and cut at `longest` characters.
+
+    Args:
+        figures: places of the columns of numbers, which stand right and are never folded.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -29,8 +39,10 @@ def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]], longest: int
     from federated.text import plain
 
     table = Table(box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    for place, head in enumerate(heads):
+        number = place in figures
+        justify: Literal["right", "left"] = "right" if number else "left"
+        table.add_column(Text(head), justify=justify, overflow="fold", no_wrap=number)
     for row in rows:
         table.add_row(*(Text(plain(cell, longest)) for cell in row))
     if sys.stdout.isatty():

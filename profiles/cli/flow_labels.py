@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from profiles.cli.flow_options import Memory, Name, Tables, Threads
+
 __all__ = ["labels"]
 
 
 def labels(
     job: Annotated[Path, typer.Argument(help="A job file with [label].")],
-    tables: Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")],
+    tables: Tables,
     out: Annotated[
         Path, typer.Option("--out", help="A Parquet file; counts go to NAME.counts.csv beside it.")
     ],
-    flows: Annotated[
-        str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")
-    ] = "",
+    flows: Name = "",
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Write the rows that a job's [label] trains on, a row an entity and cut-off, and counts.
 
@@ -35,7 +37,8 @@ def labels(
 
     asked = Job.load(job)
     bound = TablesFile.load(tables)
-    rows, counts = training_table(asked, Flows.load(tables, flows), dict(bound.tables))
+    opened = Flows.load(tables, flows, threads=threads, memory=memory)
+    rows, counts = training_table(asked, opened, dict(bound.tables))
     written = write_parquet(rows, out)
     write_counts(counts, out.with_suffix(".counts.csv"))
     note_copy(tables.parent, ROWS, out)

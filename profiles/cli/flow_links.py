@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiles.cli.flow_options import Memory, Name, Tables, Threads
+
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
@@ -25,13 +27,11 @@ class Kind(StrEnum):
 
 
 def links(
-    tables: Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")],
+    tables: Tables,
     entity: Annotated[
         str, typer.Argument(help="Its links, and those among whom it is linked to.")
     ] = "",
-    flows: Annotated[
-        str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")
-    ] = "",
+    flows: Name = "",
     kind: Annotated[Kind | None, typer.Option("--kind", help="Links of one kind.")] = None,
     month: Annotated[
         datetime | None,
@@ -42,6 +42,8 @@ def links(
     ] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="A Parquet file: a row a link.")] = None,
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Show who pays whom: suppliers, grants, owners, wages, with the evidence of each.
 
@@ -57,7 +59,7 @@ def links(
     from profiles.flows.flows import Flows
     from psi.protocol.errors import InputError, MisuseError
 
-    opened = Flows.load(tables, flows)
+    opened = Flows.load(tables, flows, threads=threads, memory=memory)
     last = opened.last_day
     if last is None:
         where = opened.settings.where

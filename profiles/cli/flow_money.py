@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiles.cli.flow_options import Lang, Memory, Name, Tables, Threads
 from profiles.cli.flow_rows import say_left_out, typed_rows
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["breaks", "leaks", "map_", "report", "score"]
 
-Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
-Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
 Out = Annotated[Path | None, typer.Option("--out", help="A Parquet file for all rows.")]
 
 
@@ -27,26 +26,28 @@ def map_(
         Path | None, typer.Option("--out", help="A new DuckDB file: tables flows and flow_map.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="A page with the picture.")] = None,
+    lang: Lang = "",
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Show what flows between places, month by month: counts and sums only.
 
     Places are entities here by kind, products here, own accounts here, elsewhere, and outside.
     """
+    from profiles.cli.flow_shown import show_map
+    from profiles.cli.run import check_lang
     from profiles.copies import MAP, note_copy
     from profiles.flows.export import write_duckdb
     from profiles.flows.map import by_month, flow_map
     from profiles.flows.page import map_page, write_flow_page
 
-    opened, typed = _typed(tables, flows)
+    check_lang(lang)
+    opened, typed = _typed(tables, flows, threads, memory)
     found = opened.stored(flow_map(typed, opened.taxonomy, opened.base.accounts), "map")
     rows = by_month(found).to_pyarrow().to_pylist()
-    digits = opened.settings.digits
-    for row in rows:
-        amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"
-        pair = f"{row['source']} -> {row['target']}"
-        typer.echo(f"{_month(row['month'])} {pair:<22} {row['rows']:>12,} {amount}")
+    show_map(opened, lang, rows)
     if html is not None:
-        write_flow_page(map_page(opened, rows), html)
+        write_flow_page(map_page(opened, rows), html, lang or "en")
     if out is not None:
         write_duckdb({"flows": typed, "flow_map": found}, out)
         note_copy(tables.parent, MAP, out)
@@ -64,6 +65,8 @@ def report(
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day looked at for breaks."),
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="The page's language, en or zh.")] = "",
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Write one page: the map, leaks, breaks, the largest types and texts without one.
 
@@ -76,7 +79,7 @@ def report(
     from profiles.language import LANGUAGES
 
     check_lang(lang)
-    opened = Flows.load(tables, flows)
+    opened = Flows.load(tables, flows, threads=threads, memory=memory)
     with seldom_collected():
         page = flow_page(opened, days, as_of.date() if as_of else None)
     say_left_out(opened, page.rows)
@@ -91,6 +94,9 @@ def leaks(
         int, typer.Option("--days", min=0, max=400, help="Money that leaves within so many days.")
     ] = 15,
     out: Out = None,
+    lang: Lang = "",
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Show what money left for elsewhere, by what it came as: oldest money first.
 
@@ -98,11 +104,14 @@ def leaks(
     """
     import ibis
 
+    from profiles.cli.flow_shown import show_leaks
+    from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows import leaks as arithmetic
     from profiles.flows.export import write_parquet
 
-    opened, typed = _typed(tables, flows)
+    check_lang(lang)
+    opened, typed = _typed(tables, flows, threads, memory)
     events = opened.stored(arithmetic.events_of(typed, opened.taxonomy), "events")
     found = arithmetic.leaks(typed, opened.taxonomy, days, events)
     if out is not None:
@@ -111,12 +120,9 @@ def leaks(
         return
     keys = ["month", "inflow_type", "outflow_type"]
     sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())
-    for row in sums.order_by("month", ibis.desc("minor"), *keys[1:]).to_pyarrow().to_pylist():
-        pair = f"{row['inflow_type'] or 'no type'} -> {row['outflow_type']}"
-        typer.echo(f"{_month(row['month'])} {pair:<44} {row['rows']:>9,} {_told(opened, row)}")
+    rows = sums.order_by("month", ibis.desc("minor"), *keys[1:]).to_pyarrow().to_pylist()
     left = arithmetic.unattributed(typed, opened.taxonomy, events)
-    total = left.minor.sum().execute()
-    typer.echo(f"brought by no inflow in the data: {_told(opened, {'minor': int(total or 0)})}")
+    show_leaks(opened, lang, rows, int(left.minor.sum().execute() or 0), days)
 
 
 def breaks(
@@ -127,16 +133,22 @@ def breaks(
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="The last day looked at."),
     ] = None,
     out: Out = None,
+    lang: Lang = "",
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Show what came month after month and stopped; told 45 days after it last came.
 
     Counts and sums a month; `--out` has a row a break.
     """
+    from profiles.cli.flow_shown import show_breaks
+    from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows import breaks as arithmetic
     from profiles.flows.export import write_parquet
 
-    opened, typed = _typed(tables, flows)
+    check_lang(lang)
+    opened, typed = _typed(tables, flows, threads, memory)
     day = as_of.date() if as_of else typed.day.max().to_pyarrow().as_py()
     found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day, keep=opened.stored)
     if out is not None:
@@ -145,9 +157,7 @@ def breaks(
         return
     keys = ["month", "type", "change"]
     sums = found.group_by(keys).agg(rows=found.count(), minor=found.minor.sum())
-    for row in sums.order_by(keys).to_pyarrow().to_pylist():
-        what = f"{row['type']} {row['change']}"
-        typer.echo(f"{_month(row['month'])} {what:<40} {row['rows']:>9,} {_told(opened, row)}")
+    show_breaks(opened, lang, sums.order_by(keys).to_pyarrow().to_pylist(), day)
 
 
 def score(
@@ -163,6 +173,8 @@ def score(
     days: Annotated[
         int, typer.Option("--days", min=0, max=400, help="Of leaks: as for flows leaks.")
     ] = 15,
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Hold types against a table of what they really are: "" where nobody could say.
 
@@ -173,7 +185,7 @@ def score(
     from profiles.flows import leaks as of_leaks
     from profiles.flows.score import PairScore, score_pairs, score_types, typed_as
 
-    opened, typed = _typed(tables, flows)
+    opened, typed = _typed(tables, flows, threads, memory)
     real = _beside(opened, truth, "types", ("id", "type"))
     given = real.select("type").distinct().to_pyarrow().column("type")
     opened.taxonomy.check_codes(given.drop_null().to_pylist(), str(truth))
@@ -228,17 +240,8 @@ def _beside(flows: Flows, path: Path, what: str, columns: tuple[str, str]) -> An
     return ibis.memtable(table)
 
 
-def _typed(tables: Path, name: str) -> tuple[Flows, Any]:
+def _typed(tables: Path, name: str, threads: int, memory: str) -> tuple[Flows, Any]:
     from profiles.flows.flows import Flows
 
-    opened = Flows.load(tables, name)
+    opened = Flows.load(tables, name, threads=threads, memory=memory)
     return opened, typed_rows(opened)
-
-
-def _month(number: int) -> str:
-    return f"{number // 12}-{number % 12 + 1:02d}"
-
-
-def _told(flows: Flows, row: dict[str, Any]) -> str:
-    digits = flows.settings.digits
-    return f"{row['minor'] / 10**digits:>20,.{digits}f}"

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from profiles.cli.flow_options import Memory, Name, Threads
+
 __all__ = ["views"]
 
 
@@ -15,9 +17,7 @@ def views(
     tables: Annotated[
         Path | None, typer.Option("--tables", help="A tables.toml with [flows.NAME].")
     ] = None,
-    flows: Annotated[
-        str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")
-    ] = "",
+    flows: Name = "",
     view: Annotated[
         list[str] | None, typer.Option("--view", help="A view, several times; all by default.")
     ] = None,
@@ -29,6 +29,8 @@ def views(
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="Cut-off: nothing from that day on."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A Parquet file for them.")] = None,
+    threads: Threads = 0,
+    memory: Memory = "",
 ) -> None:
     """Write feature views, a row an entity, or list what columns they have.
 
@@ -54,7 +56,8 @@ def views(
     from profiles.flows.flows import Flows
     from profiles.views.frame import said_of
 
-    opened, day = Flows.load(tables, flows), as_of.date()
+    opened = Flows.load(tables, flows, threads=threads, memory=memory)
+    day = as_of.date()
     frame = feature_frame(opened, names, day, kind)
     written = write_parquet(frame, out, said_of(opened, names, day, kind))
     note_copy(tables.parent, ROWS, out)

@@ -10,13 +10,20 @@ import typer
 
 from federated.cli.group import Group
 from profiles.cli import flow_labels, flow_links, flow_money, flow_views
+from profiles.cli.flow_options import Lang, Memory, Name, Tables, Threads
 from profiles.cli.flow_rows import typed_rows
-from psi.protocol import InputError
+from psi.protocol import EnvironmentFailed, InputError
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
 _ENGINES = ("duckdb", "_duckdb", "psycopg", "pyspark", "py4j", "pyarrow", "ibis")
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether an embedded DuckDB had no memory left, or its disk no room for what was over."""
+    name = type(error).__name__
+    return name == "OutOfMemoryException" or (name == "IOException" and "No space" in str(error))
 
 
 class Engine(Group):
@@ -31,6 +38,12 @@ class Engine(Group):
             engine = type(error).__module__.split(".")[0]
             if engine not in _ENGINES:
                 raise
+            if _is_full(error):
+                raise EnvironmentFailed(
+                    "the engine ran out of memory, or of room for what does not fit into it",
+                    hint="give more by --memory, or fewer --threads; see that the folder that "
+                    "TMPDIR names has room; or cut tables by entities (docs/SCALE.md)",
+                ) from None
             why, hint = reason(error) if engine == "psycopg" else ("", "")
             raise InputError(
                 f"the tables cannot be worked through ({why or type(error).__name__})",
@@ -53,18 +66,20 @@ app.command("score")(flow_money.score)
 app.command("views")(flow_views.views)
 app.command("labels")(flow_labels.labels)
 
-Tables = Annotated[Path, typer.Option("--tables", help="A tables.toml with [flows.NAME].")]
-Name = Annotated[str, typer.Option("--flows", help="Which [flows.NAME], where there are several.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Threads = Annotated[int, typer.Option("--threads", help="Of an embedded DuckDB; 0: its choice.")]
-Memory = Annotated[str, typer.Option("--memory", help="Of an embedded DuckDB, such as 4GB.")]
 Layers = Annotated[
     list[Path] | None, typer.Option("--layer", help="A file of types over those of the wheel.")
 ]
 
 
 @app.command()
-def check(tables: Tables, flows: Name = "", as_json: Json = False) -> None:
+def check(
+    tables: Tables,
+    flows: Name = "",
+    as_json: Json = False,
+    threads: Threads = 0,
+    memory: Memory = "",
+) -> None:
     """Say what is understood of the tables, with counts, and what could not be read.
 
     Counts and sums only. Ends with exit code 4 where no row can be read.
@@ -74,7 +89,7 @@ def check(tables: Tables, flows: Name = "", as_json: Json = False) -> None:
     from federated.text import plain
     from profiles.flows.check import check_flows
 
-    opened = _opened(tables, flows)
+    opened = _opened(tables, flows, threads, memory)
     found = check_flows(opened)
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
@@ -92,32 +107,31 @@ def type_(
     out: Annotated[
         Path | None, typer.Option("--out", help="A Parquet file for the typed rows.")
     ] = None,
+    lang: Lang = "",
     threads: Threads = 0,
     memory: Memory = "",
 ) -> None:
-    """Give transactions their types: counts and sums a type, and what has no type yet."""
+    """Give transactions their types: counts and sums a type, and what has no type yet.
+
+    Counts and sums only; a text is shown where five entities have it. `--out` has all rows.
+    """
+    from profiles.cli.flow_shown import show_types
+    from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows.export import write_parquet
     from profiles.flows.summary import shares, type_table, untyped
 
+    check_lang(lang)
     opened = _opened(tables, flows, threads, memory)
     if out is not None:
-        rows = write_parquet(typed_rows(opened), out)
+        written = write_parquet(typed_rows(opened), out)
         note_copy(tables.parent, ROWS, out)
-        typer.echo(f"{out}: {rows:,} rows")
+        typer.echo(f"{out}: {written:,} rows")
     else:
         # the rest is not looked at
         typed = typed_rows(opened, "entity", "kind", "way", "minor", "text", "type", "known")
-        digits = opened.settings.digits
-        for row in type_table(typed).to_pyarrow().to_pylist():
-            amount = f"{row['minor'] / 10**digits:>20,.{digits}f}"
-            name = row["type"] or "no type"
-            typer.echo(f"{row['kind']} {row['way']:<3} {name:<28} {row['rows']:>12,} {amount}")
-        for what, share in shares(typed).items():
-            typer.echo(f"{what}: {share:,.0f}" if what == "rows" else f"{what}: {share:.1%}")
-        for one in untyped(typed, opened.taxonomy):
-            near = ", ".join(one.near) or "none"
-            typer.echo(f"no type: {one.text!r} {one.kind} {one.way} {one.rows:,} rows, near {near}")
+        rows = type_table(typed).to_pyarrow().to_pylist()
+        show_types(opened, lang, rows, shares(typed), untyped(typed, opened.taxonomy))
 
 
 @app.command()

@@ -57,7 +57,9 @@ class Flows:
         Args:
             tables: the file.
             name: of its `[flows.NAME]`.
-            threads, memory: of an embedded DuckDB, such as 2 and "4GB".
+            threads: of an embedded DuckDB, such as 2.
+            memory: that the process may take, such as "4GB"; an embedded DuckDB gets five eighths
+                of it, all but 1.5 GB of more than 4, and writes what is over to its folder.
 
         Raises:
             JobError: the file is wrong, or has several flows and none is named.

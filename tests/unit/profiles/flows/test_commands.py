@@ -13,7 +13,7 @@ import pytest
 from federated.tables.bindings import TablesFile
 from profiles.cli import app
 from profiles.flows import Flows
-from psi.protocol.errors import InputError, JobError, MisuseError
+from psi.protocol.errors import EnvironmentFailed, InputError, JobError, MisuseError
 from tests.unit.profiles.flows.made import HEAD, few_types
 
 ROWS = "1,A,2024-01-31,5,D,CNY,BANK FEE\n2,A,2024-02-01,7,D,CNY,zzz\n3,A,2024-02-01,0,D,CNY,z\n"
@@ -123,21 +123,33 @@ def test_map_leaks_and_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         capsys, "flows", "map", "--tables", file, "--html", str(page), "--out", str(base)
     )  # fmt: skip
     lines = [line.split() for line in text.splitlines()]
-    assert ["2024-01", "C", "->", "elsewhere", "1", "60.00"] in lines
-    assert ["2024-01", "outside", "->", "C", "1", "100.00"] in lines
+    assert lines[2] == ["Month", "From", "To", "Transactions", "Sum,", "CNY"]
+    assert ["2024-01", "consumers", "own,", "at", "other", "banks", "1", "60.00"] in lines
+    assert ["2024-01", "outside", "consumers", "1", "100.00"] in lines
     assert "<path" in page.read_text("utf-8")
     with duckdb.connect(str(base), read_only=True) as made:
         sums = made.execute("select count(*), sum(minor) from flows").fetchone()
         assert sums == made.execute("select sum(rows), sum(minor) from flow_map").fetchone()
         assert sums == (5, 36_100)
     text = said(capsys, "flows", "leaks", "--tables", file, "--days", "3")
-    assert "2024-01 C.salary -> C.own_elsewhere_out" in text
-    assert text.splitlines()[0].endswith(" 60.00")
-    assert text.splitlines()[1].endswith(" 0.00")
-    (line,) = said(
-        capsys, "flows", "breaks", "--tables", file, "--as-of", "2024-05-01"
-    ).splitlines()
-    assert line.split() == ["2024-04", "C.salary", "break", "1", "100.00"]
+    first, *_, last = text.splitlines()[3:]
+    assert first.startswith("2024-01  Salary (C.salary)  To an own account elsewhere (C.own_else")
+    assert first.endswith(" 60.00")
+    assert last == "Brought by no inflow in the data: 0.00 CNY"
+    asked = ("flows", "breaks", "--tables", file, "--as-of")
+    head, _, heads, line = said(capsys, *asked, "2024-05-01").splitlines()
+    assert head == "f: what came every month and had stopped by 2024-05-01"
+    assert heads.split() == ["Month", "Type", "What", "Series", "CNY", "a", "month"]
+    assert line.split() == ["2024-04", "Salary", "(C.salary)", "stopped", "1", "100.00"]
+    line = said(capsys, *asked, "2024-05-01", "--lang", "zh").splitlines()[-1]
+    assert line.split() == ["2024-04", "工资", "(C.salary)", "中断", "1", "100.00"]
+    none = said(capsys, *asked, "2024-03-20")
+    assert none.startswith("Nothing that came every month had stopped by 2024-03-20")
+    with pytest.raises(MisuseError, match="--lang: 'fr' found"):
+        said(capsys, *asked, "2024-05-01", "--lang", "fr")
+    for words in (["map"], ["leaks"], ["breaks"]):
+        with pytest.raises(MisuseError, match="memory: '4 gigs' found"):
+            said(capsys, "flows", *words, "--tables", file, "--memory", "4 gigs")
 
 
 def test_taxonomy_lists_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +170,27 @@ def test_what_an_engine_says_of_a_value_is_not_repeated(
         app(["flows", "check", "--tables", bank(tmp_path, ROWS)], standalone_mode=False)
     assert "planted" not in str(error.value) + error.value.hint
     assert error.value.__cause__ is None
+
+
+def test_memory_that_runs_out_ends_in_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> None:
+        raise duckdb.OutOfMemoryException("failed to pin block of planted 123")
+
+    monkeypatch.setattr("profiles.flows.check.check_flows", fails)
+    with pytest.raises(EnvironmentFailed, match="ran out of memory") as error:
+        app(["flows", "check", "--tables", bank(tmp_path, ROWS)], standalone_mode=False)
+    assert "--memory" in error.value.hint
+    assert "planted" not in str(error.value)
+
+
+def test_duckdb_gets_its_share_of_the_memory_that_is_named(tmp_path: Path) -> None:
+    file = bank(tmp_path, ROWS)
+    for named, share in (("4GB", "2.3 GiB"), ("8 gb", "6.0 GiB"), ("512MiB", "319.4 MiB")):
+        connection = Flows.load(file, memory=named).engine.connection
+        found = connection.raw_sql("SELECT current_setting('memory_limit')").fetchone()
+        assert found == (share,), named
 
 
 def test_jobs_and_nodes_pass_these_sections_over(tmp_path: Path) -> None:
