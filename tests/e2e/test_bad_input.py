@@ -31,6 +31,7 @@ from psi.protocol import (
     Refused,
 )
 from tests.e2e import nursery
+from tests.e2e.conftest import shortened
 
 
 def run(
@@ -272,6 +273,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(small: Path) -> None:
 
 
 def test_columns_that_changed_since_the_last_run_stop_the_next(small: Path) -> None:
+    shortened(small)
     job, tables, out = (str(small / name) for name in ("job.toml", "tables.toml", "out"))
     asked = ["run", job, "--tables", tables, "--out", out, "--overwrite", "--quiet"]
     assert CliRunner().invoke(app, asked).exit_code == 0
