@@ -7,7 +7,6 @@ or interrupted run leaves an earlier one's outputs as they were.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from federated.contract.kinds.train_horizontal import HORIZONTAL_STEPS
 from federated.horizontal import Plan
+from federated.ledger.hashes import hash_apart
 from federated.session.session import Progress
 from federated.store.files import disk_failed, make_folder
 from federated.tables.frozen import FrozenColumns
@@ -300,13 +300,7 @@ def _hashes(folder: Path, secret: str) -> dict[str, str]:
     names these are is nobody's to read in a ledger. Files are small: who is shown the ledger could
     try what they may hold, so each is hashed with its name and a secret."""
     places = sorted(path for path in folder.iterdir() if path.name != "parties")
-    return {path.name: _kept_apart(secret, path) for path in places}
-
-
-def _kept_apart(secret: str, path: Path) -> str:
-    """Who shows a file to be that of the ledger shows its key alone, and so no other file."""
-    key = hashlib.sha256(f"{secret} {path.name}".encode()).hexdigest()
-    return hashlib.sha256(f"{key} {hash_of(path)}\n".encode()).hexdigest()
+    return {path.name: hash_apart(secret, path.name, hash_of(path)) for path in places}
 
 
 def _quiet(party: str, step: str, share: float) -> None:

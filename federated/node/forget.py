@@ -25,6 +25,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from federated.keys.party_keys import PartyKeys
+from federated.ledger.hashes import hash_apart, secret_beside
 from federated.node.home import NodeHome, person_book
 from federated.node.purge import note
 from federated.persons.naming import Person, find_person, naming
@@ -190,6 +191,8 @@ def _under_way(home: NodeHome) -> tuple[str, ...]:
 
 
 def _note(home: NodeHome, keys: PartyKeys, done: Forgotten) -> None:
+    secret = secret_beside(home.path, secrets.token_bytes) if done.outputs else ""
+    hashes = {n: digest and hash_apart(secret, n, digest) for n, digest in done.outputs.items()}
     note(
         home,
         keys,
@@ -198,7 +201,7 @@ def _note(home: NodeHome, keys: PartyKeys, done: Forgotten) -> None:
         jobs=done.jobs,
         releases=done.releases,
         prepared=done.prepared,
-        outputs=done.outputs,
+        outputs=hashes,
         under_way=list(done.under_way),
     )
 

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from federated.contract.negotiation import Agreed
 from federated.keys.party_keys import Identity, PartyKeys
+from federated.ledger.hashes import secret_beside
 from federated.ledger.lines import Ledger
 from federated.session.beside import Beside
 from federated.session.farewell import farewell, may_go_on
@@ -52,9 +53,6 @@ __all__ = ["Progress", "Session", "StepRecord", "together"]
 R = TypeVar("R")
 
 TIMEOUT = 3600.0
-
-_FOR_OUTPUTS = "outputs.secret"
-"""What hashes of outputs are made with: whoever is shown the ledger cannot try contents."""
 
 _CONTRACT = "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"
@@ -282,11 +280,9 @@ class Session:
 
         `hashes` gives them for it: 64 hexadecimal digits, which stay beside the ledger.
         """
-        file = self._home / _FOR_OUTPUTS
-        if not file.exists():
-            write_atomic(file, self.random(32).hex())
+        secret = secret_beside(self._home, self.random)
         ledger = Ledger(self.ledger_file, self.keys, self.clock, self.id, self.pinned)
-        ledger.once("outputs", files=hashes(file.read_text("ascii")))
+        ledger.once("outputs", files=hashes(secret))
         ledger.close()
 
     @property

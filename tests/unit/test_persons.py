@@ -22,6 +22,7 @@ from federated.contract.completion import complete
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
+from federated.ledger.hashes import hash_apart
 from federated.ledger.lines import read_ledger
 from federated.node.forget import forget, look_up, readmit
 from federated.node.home import NodeHome, person_book
@@ -239,6 +240,12 @@ def test_files_of_flows_beside_other_tables_are_reached_by_their_folder(world: W
     assert "view.parquet is without the person" in world.command("forget", ONE, "--out", str(views))
     left = pq.read_table(world.folder / "view.parquet").column("entity").to_pylist()
     assert left == [PEOPLE[8]]
+    # who is shown the ledger finds no content by trying: its owner's secret lies beside it
+    ((name, noted),) = read_ledger(world.home.path / "ledger.jsonl")[-1]["body"]["outputs"].items()
+    plain = hashlib.sha256((world.folder / "view.parquet").read_bytes()).hexdigest()
+    secret = (world.home.path / "outputs.secret").read_text()
+    assert len({noted, plain, hash_apart("", name, plain)}) == 3
+    assert noted == hash_apart(secret, name, plain)
 
 
 def test_the_next_job_has_no_row_of_the_person(world: World) -> None:
