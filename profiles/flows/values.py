@@ -152,7 +152,8 @@ def add_minor(
         text = ibis.ifelse(odd, "", text).replace(thousands, "")
     table = table.mutate(_text=text, _power=power)
     below = table._text.startswith("-") | table._text.endswith("-") | table._text.startswith("(")
-    body = table._text.re_replace("[-+() ]", "")
+    # signs stand at the ends: a blank or a dash between digits parts two numbers, or a date's parts
+    body = table._text.re_replace("^[-+( ]+|[-+) ]+$", "")
     table = table.mutate(_below=below, _body=body)
     table = table.mutate(_at=table._body.find("\n" if minor else decimal))
     table = table.mutate(

@@ -166,7 +166,8 @@ def test_a_table_that_is_not_there_and_two_flows(tmp_path: Path) -> None:
     ("text", "minor"),
     [("1,234.56", 123_456), ("(5.00)", -500), ("5.00-", -500), ("￥7", 700), ("-0.01", -1),
      ("1.005", 101), ("1e3", None), ("", None), ("1.2.3", None), ("12345678901234", None),
-     ("12,34", None), ("1.234,50", None), ("1234,567", None), ("-1,234,567.8", -123_456_780)],
+     ("12,34", None), ("1.234,50", None), ("1234,567", None), ("-1,234,567.8", -123_456_780),
+     ("12 34", None), ("1-2", None), ("2024-01-31", None), (" - 5 ", -500), ("( 5.00 )", -500)],
 )  # fmt: skip
 def test_amounts_in_text_are_exact_or_refused(text: str, minor: int | None) -> None:
     import ibis
@@ -176,6 +177,19 @@ def test_amounts_in_text_are_exact_or_refused(text: str, minor: int | None) -> N
     table = ibis.memtable({"a": [text], "digits": [2]}, schema={"a": "string", "digits": "int64"})
     found = add_minor(table, "a", "minor", thousands=",").to_pyarrow()
     assert found["minor"].to_pylist() == [minor]
+
+
+def test_a_blank_parts_thousands_where_it_is_declared() -> None:
+    import ibis
+
+    from profiles.flows.values import add_minor
+
+    texts = ["1 234,50", "12 34", "- 1 234,5"]
+    table = ibis.memtable(
+        {"a": texts, "digits": [2] * 3}, schema={"a": "string", "digits": "int64"}
+    )
+    found = add_minor(table, "a", "minor", decimal=",", thousands=" ").to_pyarrow()
+    assert found["minor"].to_pylist() == [123_450, None, -123_450]
 
 
 def test_days_are_counted_in_the_zone_through_a_change_of_clocks() -> None:
