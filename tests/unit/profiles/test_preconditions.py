@@ -153,6 +153,9 @@ bins = 2
     told = f"{done.output} {done.exception}"
     assert done.exit_code != 0
     assert "allowed by policy" in told
+    done = CliRunner().invoke(app, ["preflight", str(job), "--tables", str(tables)])
+    assert done.exit_code == 4
+    assert "allowed by policy" in done.output
     one_bound = tables.read_text().split("[bureau.t]")[0]  # the other's policy is its own
     tables.write_text(one_bound)
     assert CliRunner().invoke(app, ["plan", str(job), "--tables", str(tables)]).exit_code == 0
