@@ -40,7 +40,7 @@ Arrays = dict[str, Any]
 MODELS: Mapping[str, Mapping[str, Any]] = {
     "logistic": {"folds": 5},
     "trees": {"trees": 20, "depth": 4, "rate": 0.3},
-    "hidden": {"trees": 20, "depth": 4, "rate": 0.3, "score_bits": 6},
+    "hidden": {"trees": 20, "depth": 4, "rate": 0.3, "score_bits": 5},
 }
 FOLDS = 5
 PLAIN = ("trees", "hidden")
