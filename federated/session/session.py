@@ -266,9 +266,9 @@ class Session:
                 unheard = role.unheard
         self._note_ways()
         heads = {peer: [head.number, head.digest] for peer, head in self.ledger.heads.items()}
-        self.ledger.once("finished", heads=heads, unheard=unheard)
         for peer in set(self.peers).difference(unheard):  # who was heard lacks nothing but this
             keep_last_word(self._home, peer, self._frames.last(peer))
+        self.ledger.once("finished", heads=heads, unheard=unheard)
         if self._hold:
             self._journal.keep(ENDED, b"")
         self.close()

@@ -411,8 +411,8 @@ class NodeDaemon:
                 stop_file(home).unlink(missing_ok=True)
             elif limits is None:
                 self._for_policy.add(home)
-            if not isinstance(job.ending, EnvironmentFailed):  # else this node is stopping
-                self._on_end(job.id, job.state)
+            if job.state != "failed" or not isinstance(job.ending, EnvironmentFailed):
+                self._on_end(job.id, job.state)  # else it rests, for this node is stopping
 
     def _progress(self, job: Job, step: str, share: float) -> None:
         job.step, job.share = step, share
