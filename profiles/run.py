@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -166,11 +167,11 @@ def run_job(
     progress: AbstractContextManager[Progress] | None = None,
     over: Callable[[Job, Mapping[str, Source], Path, Progress], Federation] | None = None,
     resumed: bool = False,
-    frozen: FrozenColumns | None = None,
-    campaigns: Path | None = None,
-    models: Path | None = None,
-    segments: Path | None = None,
-    earlier: Path | None = None,
+    frozen: FrozenColumns | str | Path | None = None,
+    campaigns: str | Path | None = None,
+    models: str | Path | None = None,
+    segments: str | Path | None = None,
+    earlier: str | Path | None = None,
 ) -> JobResult:
     """Run `job` with all parties in this process and write its outputs to `out`.
 
@@ -186,7 +187,8 @@ def run_job(
         over: runs the federation instead, over a hub say.
         resumed: the job goes on and has its own copy of the tables: the live ones are not looked
             at again.
-        frozen: what columns were taken for in the last run, to which this one is held.
+        frozen: a file with what columns were taken for in the last run, to which this one is held;
+            made if it is not there.
         campaigns: a folder of the receiver's with the keys of its control groups, made if it is not
             there; needed where the job has a campaign.
         models: a folder in which each party keeps its part of what is trained, in a folder of its
@@ -212,6 +214,9 @@ def run_job(
     30
     """
     out = Path(out)
+    campaigns, models, segments, earlier = map(_path, (campaigns, models, segments, earlier))
+    if isinstance(frozen, str | Path):
+        frozen = FrozenColumns(Path(frozen), time.time, how="without its line there it is taken so")
     if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
         raise MisuseError(
             f"{out} exists",
@@ -244,6 +249,10 @@ def run_job(
     noted = frozen is None or frozen.note()
     numbered = kept is None or kept.note()
     return JobResult(out, outputs, federation, columns_noted=noted, segments_noted=numbered)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _small_matrices() -> AbstractContextManager[Any]:

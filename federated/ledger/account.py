@@ -18,6 +18,7 @@ from typing import Any
 from federated.contract.completion import complete
 from federated.contract.negotiation import derived
 from federated.contract.terms import VERSION, Contract, signing_bytes, verify_signatures
+from federated.keys.identity_file import read_identity
 from federated.keys.officers import OfficerList, check_word
 from federated.keys.party_keys import Identity
 from federated.ledger.lines import READ, START, Head, check_head, line_digest, parse_lines
@@ -104,17 +105,18 @@ class Account:
             _check_chain(self)
 
 
-def verify_ledger(path: Path, owner: Identity) -> int:
+def verify_ledger(path: str | Path, owner: Identity | str | Path) -> int:
     """How many lines a ledger has, all whole, in order and signed.
 
     Args:
         path: a party's `ledger.jsonl`.
-        owner: that party's public keys.
+        owner: that party's public keys, or the `identity.json` with them that lies beside it.
 
     Raises:
-        InputError: the first thing that is wrong, with its line.
+        InputError: the first thing that is wrong, with its line; a file that is not there.
     """
-    account = read_account(path, owner)
+    keys = owner if isinstance(owner, Identity) else read_identity(Path(owner))
+    account = read_account(Path(path), keys)
     for finding in account.findings:
         raise InputError(str(finding))
     return len(account.lines)

@@ -104,7 +104,7 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
         if name in table.column_names:
             table = table.drop_columns(name)
         table = table.append_column(name, values)
-    whole = _merged(table, history)
+    whole = _merged(table, history, targets)
     write_parquet_atomic(whole, history)
     note_copy(targets.parent, ROWS, history)
     return Loaded(
@@ -153,12 +153,54 @@ def _places(
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _merged(table: pa.Table, history: Path) -> pa.Table:
+def _merged(table: pa.Table, history: Path, targets: Path) -> pa.Table:
     """The history with these leads in place of what it had of the same list."""
+    table = _learnable(table)
     if not history.exists():
         return table
-    before = _read(history, [*_KEY, "manager", "outcome"])
+    before = _learnable(_read(history, [*_KEY, "manager", "outcome"]))
     mine = pc.binary_join_element_wise(*(compared(table.column(k)) for k in _KEY), "\x1f")
     theirs = pc.binary_join_element_wise(*(compared(before.column(k)) for k in _KEY), "\x1f")
     others = before.filter(pc.invert(pc.is_in(theirs, value_set=mine)))
+    for name in set(table.column_names) & set(others.column_names):
+        both = others.column(name), table.column(name)
+        try:
+            alike = _alike(*both)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            was, now = (_type(column.type) for column in both)
+            raise InputError(
+                f"{targets.name}: column {name!r} is {now}, in {history.name} it is {was}",
+                hint="targets.parquet of a run keeps the types that its profiles have",
+            ) from None
+        others, table = (
+            t.set_column(t.column_names.index(name), name, values)
+            for t, values in zip((others, table), alike, strict=True)
+        )
     return pa.concat_tables([others, table], promote_options="permissive")
+
+
+def _learnable(table: pa.Table) -> pa.Table:
+    """Without what nothing is learned of: reasons, a list in Parquet and one text in CSV."""
+    lists = [f.name for f in table.schema if pa.types.is_nested(f.type) or f.name == "reasons"]
+    return table.drop_columns(lists)
+
+
+def _alike(was: pa.ChunkedArray, now: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Both as one type. A CSV says nothing of types: there a yes or no, and a day, are texts, and a
+    column without a value is of any type. Raises what Arrow raises."""
+    kinds = [_type(column.type) for column in (was, now)]
+    if kinds[0] == kinds[1]:
+        return was, now
+    for one, other in ((was, now), (now, was)):
+        if one.null_count == len(one):
+            empty = pa.chunked_array([pa.nulls(len(one), other.type)])
+            return (empty, other) if one is was else (other, empty)
+    if "a number" in kinds or "text" not in kinds:
+        raise pa.ArrowInvalid("other types")
+    return (was.cast(now.type), now) if kinds[0] == "text" else (was, now.cast(was.type))
+
+
+def _type(kind: pa.DataType) -> str:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    return "a number" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else str(kind)

@@ -49,7 +49,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JobResult]:
     z, a = found["bank.t"]["z"].to_numpy(), found["bureau.t"]["a"].to_numpy()
     gone = np.random.default_rng(8).random(ROWS) < 1 / (1 + np.exp(1 + z - 2 * a))
     found["bank.t"] = found["bank.t"].append_column("gone", pa.array(gone.astype(float)))
-    return out, run_job(asked, found, out, campaigns=out.parent / "campaigns")
+    return out, run_job(asked, found, out, campaigns=str(out.parent / "campaigns"))
 
 
 def campaign_of(out: Path, product: str) -> list[str]:

@@ -157,6 +157,29 @@ def test_two_parties_intersect_in_one_call(protocol: str) -> None:
         intersect(mine, theirs, settings=AlignSettings(protocol=protocol, minimum_overlap=3))
 
 
+def public_functions() -> dict[str, Any]:
+    """Every function that the chapter shows, by its name there."""
+    public = {name: getattr(fedprofile, name) for name in fedprofile.__all__}
+    functions: dict[str, Any] = {
+        name: given for name, given in public.items() if inspect.isfunction(given)
+    }
+    for room, name in (("Job", "load"), ("Flows", "load"), ("Flows", "of"), ("Taxonomy", "load")):
+        functions[f"{room}.{name}"] = getattr(public[room], name)
+    return functions | {"views.feature_frame": profiles.views.feature_frame}
+
+
+def test_what_takes_a_path_takes_its_text_and_the_other_way_round() -> None:
+    path, text = re.compile(r"\bPath\b"), re.compile(r"\bstr\b")
+    asked = [
+        (name, one.name, str(one.annotation))
+        for name, given in public_functions().items()
+        for one in inspect.signature(given).parameters.values()
+        if path.search(str(one.annotation))
+    ]
+    assert len(asked) > 10
+    assert not [one for one in asked if not text.search(one[2])]
+
+
 def test_api_chapter_has_each_public_functions_signature() -> None:
     """As names and defaults: a changed one, and a new function, must change the chapter."""
 
@@ -170,13 +193,7 @@ def test_api_chapter_has_each_public_functions_signature() -> None:
             said.append("**" * (one.kind is one.VAR_KEYWORD) + one.name + default)
         return f"{name}({', '.join(said)}) -> {signature.return_annotation}"
 
-    public = {name: getattr(fedprofile, name) for name in fedprofile.__all__}
-    functions: dict[str, Any] = {
-        name: given for name, given in public.items() if inspect.isfunction(given)
-    }
-    for room, name in (("Job", "load"), ("Flows", "load"), ("Flows", "of"), ("Taxonomy", "load")):
-        functions[f"{room}.{name}"] = getattr(public[room], name)
-    functions["views.feature_frame"] = profiles.views.feature_frame
+    functions = public_functions()
     chapter = (ROOT / "docs/API.md").read_text("utf-8").split("## Signatures")[1]
     shown = chapter.split("```")[1].strip().splitlines()
     assert shown == [told(name, given) for name, given in functions.items()]

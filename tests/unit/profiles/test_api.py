@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from federated.keys.identity_file import read_identity
+from federated.ledger.account import verify_ledger
 from federated.readers import arrow_expression, duckdb_connection
 from profiles import Job, JobResult, describe, open_tables, run_job
 from psi.protocol import InputError, JobError, MisuseError
@@ -72,6 +74,23 @@ def made(kind: str) -> dict[str, Any]:
 @pytest.fixture
 def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     seed_sessions(monkeypatch)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    given = {name: str(tmp_path / name) for name in ("frozen", "models", "segments", "campaigns")}
+    found = run_job(Job.load(JOB), frames(), str(tmp_path / "out"), **given)  # type: ignore[arg-type]
+    assert found.segments_noted
+    assert found.columns_noted
+    assert (tmp_path / "segments").is_file()
+    assert (tmp_path / "frozen").is_file()
+    given["earlier"] = str(tmp_path / "out")
+    run_job(Job.load(JOB), frames(), str(tmp_path / "again"), **given)  # type: ignore[arg-type]
+    bank = tmp_path / "again" / "parties" / "bank"
+    lines = verify_ledger(str(bank / "ledger.jsonl"), str(bank / "identity.json"))
+    assert lines == verify_ledger(bank / "ledger.jsonl", read_identity(bank / "identity.json"))
+    with pytest.raises(InputError, match=r"bureau.json: No such file"):
+        verify_ledger(str(bank / "ledger.jsonl"), "bureau.json")
 
 
 @pytest.mark.usefixtures("seeded")

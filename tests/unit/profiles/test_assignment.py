@@ -18,6 +18,7 @@ from profiles.assignment import Learned, load_leads, paired, transported
 from profiles.cli import app
 from profiles.managers import assigned
 from profiles.routing import Routing
+from profiles.spreadsheet import write_csv
 from psi.protocol.errors import InputError
 
 ROUTING = Routing((("branch", "branch"),), "", "manager", "capacity")
@@ -249,6 +250,41 @@ def test_right_is_kept_and_contacted_within_ten_days(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [*words, "--history", str(history)])
     assert shown.exit_code == 0, shown.output
     assert "right (kept, and contacted within 10 days): 1, 20.0%" in shown.output
+
+
+def test_a_list_in_csv_goes_with_one_in_parquet_and_types_that_changed_are_told(
+    tmp_path: Path,
+) -> None:
+    targets, contacts = files(tmp_path)
+    more: dict[str, pa.Array] = {
+        "matched": pa.array([True, False, None, True, True]),
+        "reasons": pa.array([["a", "b"]] * 5, pa.list_(pa.large_string())),
+        "offer_value": pa.array([1.0, 2.0, None, 3.0, 4.0]),
+        "unassigned": pa.array([None] * 5, pa.large_string()),
+        "since": pa.array([date(2026, 1, 2)] * 5),
+    }
+    typed = pa.parquet.read_table(targets)
+    for name, values in more.items():
+        typed = typed.append_column(name, values)
+    table = tmp_path / "targets.csv"
+    write_csv(typed, table)
+    pa.parquet.write_table(typed, targets)
+    second = date(2026, 8, 1)
+    for first, then in ((targets, table), (table, targets)):
+        history = tmp_path / f"{first.suffix}.leads"
+        load_leads(first, contacts, LISTED, history)
+        assert load_leads(then, contacts, second, history).history == 10
+        kept = pa.parquet.read_table(history)
+        assert kept.schema.field("matched").type == pa.bool_()
+        assert kept.column("matched").to_pylist() == more["matched"].to_pylist() * 2
+        assert "reasons" not in kept.column_names
+    old = history.read_bytes()
+    for name, values in (("offer_value", ["low"] * 5), ("matched", [1] * 5)):
+        place = typed.column_names.index(name)
+        write_csv(typed.set_column(place, name, pa.array(values)), table)
+        with pytest.raises(InputError, match=rf"targets.csv: column '{name}' is .*leads it is "):
+            load_leads(table, contacts, date(2026, 9, 1), history)
+        assert history.read_bytes() == old
 
 
 @pytest.mark.parametrize(
