@@ -3,7 +3,9 @@
 A column's drift is the population stability index of those who are in both: the sum over bins of
 (after - before) x ln(after / before), bins being tenths of the earlier values, or a text's values.
 Below 0.1 little has changed, above 0.25 much (Siddiqi, "Credit Risk Scorecards", Wiley 2006). Where
-nothing changes it is about (bins - 1) x 2 / rows: below that nothing can be told.
+nothing changes it is about (bins - 1) x 2 / rows: below that nothing can be told. Of scores it is
+taken over those who have one at both dates: a training gives rows that are not shared one of the
+own columns, a scoring does not, and that is no drift. Of other columns a missing value is a bin.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from federated.tables.column_roles import kind_of
 from profiles.routing import compared
 from psi.protocol.errors import InputError
 
-__all__ = ["LITTLE", "MUCH", "Difference", "Drift", "difference"]
+__all__ = ["LITTLE", "MUCH", "SCORES", "Difference", "Drift", "difference"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 LITTLE, MUCH = 0.1, 0.25
+SCORES = ("score_", "points_")
+"""How columns of scores begin."""
 _BINS = 10
 _VALUES = 50
 """A text of more values names things: it has no bins."""
@@ -37,7 +41,8 @@ _ENTITY = "entity"
 class Drift:
     """One column of those who are in both: its index, and its mean before and after.
 
-    `moved` of them have another value than before. The means are NaN of a text.
+    `moved` of them have another value than before; `lost` have none any more, `gained` have one now
+    only: of a score neither is in index and means. The means are NaN of a text.
     """
 
     column: str
@@ -45,6 +50,8 @@ class Drift:
     before: float
     after: float
     moved: int
+    lost: int = 0
+    gained: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +134,15 @@ def _drift(name: str, old: Any, new: Any) -> Drift | None:
     (kind,) = kinds
     if kind == "number" and name != "segment":
         a, b = (column.cast(pa.float64(), safe=False).to_numpy() for column in (old, new))
+        there = ~np.isnan(a), ~np.isnan(b)
+        lost, gained = (int(np.count_nonzero(x & ~y)) for x, y in (there, there[::-1]))
+        if name.startswith(SCORES):
+            a, b = (values[there[0] & there[1]] for values in (a, b))
         moved = int(np.count_nonzero((a != b) & ~(np.isnan(a) & np.isnan(b))))
         with np.errstate(invalid="ignore"):
             first, last = (float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for v in (a, b))
-        return Drift(name, stability(*_binned(a, b)), first, last, moved)
+        index = stability(*_binned(a, b)) if len(a) else 0.0
+        return Drift(name, index, first, last, moved, lost, gained)
     if kind not in ("text", "boolean"):
         return None
     a, b = (compared(column) for column in (old, new))
@@ -141,7 +153,12 @@ def _drift(name: str, old: Any, new: Any) -> Drift | None:
     counts = [np.bincount(code, minlength=len(values) + 1).astype(float) for code in codes]
     there = (counts[0] + counts[1]) > 0
     moved = int(np.count_nonzero(codes[0] != codes[1]))
-    return Drift(name, stability(counts[0][there], counts[1][there]), np.nan, np.nan, moved)
+    lost, gained = (
+        int(np.count_nonzero((x < len(values)) & (y == len(values))))
+        for x, y in (codes, codes[::-1])
+    )
+    index = stability(counts[0][there], counts[1][there])
+    return Drift(name, index, np.nan, np.nan, moved, lost, gained)
 
 
 def _binned(old: Floats, new: Floats) -> tuple[Floats, Floats]:

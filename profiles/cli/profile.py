@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federated.cli.group import Group
+
+if TYPE_CHECKING:
+    from profiles.drift import Drift
 
 __all__ = ["app"]
 
@@ -18,6 +21,14 @@ _SHOWN = 20
 @app.callback()
 def _group() -> None:
     pass
+
+
+def _without(drift: Drift) -> str:
+    from profiles.drift import SCORES
+
+    what = "score" if drift.column.startswith(SCORES) else "value"
+    counts = ((drift.lost, f"have no {what} now"), (drift.gained, f"had no {what} before"))
+    return "".join(f", {people:,} {words}" for people, words in counts if people)
 
 
 @app.command()
@@ -53,7 +64,7 @@ def diff(
         means = f", mean {drift.before:.6g} -> {drift.after:.6g}" if isfinite(drift.before) else ""
         typer.echo(
             f"{plain(drift.column, 100)}: {words} drift ({drift.index:.3f}){means}; "
-            f"{drift.moved:,} have another value"
+            f"{drift.moved:,} have another value{_without(drift)}"
         )
     if found.left_out:
         typer.echo(f"in one of the two only, or of another type: {', '.join(found.left_out)}")

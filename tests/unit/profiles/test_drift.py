@@ -74,6 +74,28 @@ def test_the_command_says_it_in_lines_and_whole_as_json(tmp_path: Path) -> None:
     assert told["drifts"][0]["before"] is None
 
 
+def test_scores_that_only_one_date_has_are_counted_and_no_drift(tmp_path: Path) -> None:
+    def fewer(column: str) -> Any:
+        return lambda new: new[column].where(new.entity < "c0800")
+
+    files = written(tmp_path, score_churn=fewer("score_churn"), balance=fewer("balance"))
+    there = {drift.column: drift for drift in difference(*files).drifts}
+    score, balance = there["score_churn"], there["balance"]
+    assert (score.index, score.moved, score.before) == (0, 0, score.after)
+    assert (score.lost, score.gained, balance.lost) == (150, 0, 150)
+    assert balance.index > 0.25  # of a column that is no score a missing value is news
+    back = {drift.column: drift for drift in difference(*reversed(files)).drifts}
+    assert (back["score_churn"].lost, back["score_churn"].gained) == (0, 150)
+    said = CliRunner().invoke(app, ["profile", "diff", *map(str, files)]).output
+    assert "score_churn: little drift (0.000)" in said
+    assert "0 have another value, 150 have no score now" in said
+    pd.read_parquet(files[1]).assign(score_churn=np.nan).to_parquet(files[1])
+    assert (
+        "950 have no score now"
+        in CliRunner().invoke(app, ["profile", "diff", *map(str, files)]).output
+    )
+
+
 def test_what_are_no_profiles_is_told(tmp_path: Path) -> None:
     old, new = written(tmp_path)
     with pytest.raises(InputError, match="no such file"):
