@@ -10,9 +10,10 @@ outcome can give them by one encrypted aggregate, and nobody learns a row.
 
 Intervals are two-sided, of 95%: for outcomes that are 0 or 1 by Newcombe ("Interval estimation for
 the difference between independent proportions", Statistics in Medicine 17, 1998, method 10), for
-others by Welch ("The generalization of Student's problem", Biometrika 34, 1947); for the reached by
-Fieller ("Some problems in interval estimation", J. R. Stat. Soc. B 16, 1954), which is open where
-too few were reached to say anything. Several groups of one outcome are held to Holm's rule ("A
+others by Welch ("The generalization of Student's problem", Biometrika 34, 1947), a group in which
+all are alike varying as all together do. For the reached they are put over the share by Fieller
+("Some problems in interval estimation", J. R. Stat. Soc. B 16, 1954), which is open where too few
+were reached to say anything. Several groups of one outcome are held to Holm's rule ("A
 simple sequentially rejective multiple test procedure", Scand. J. Stat. 6, 1979) before one is said
 to have an effect.
 """
@@ -100,7 +101,8 @@ class Reached:
     """The effect on those who were reached because they were listed.
 
     `share` is how many more in 100 of the listed were reached than of the control group, as a
-    fraction. `low` and `high` are infinite where the interval is open.
+    fraction. `low` and `high` are infinite where the interval is open; else, of an outcome that is
+    a share, nothing is beyond -1 and 1.
 
     Attributes:
         difference: of the outcome, of one who was reached.
@@ -164,15 +166,18 @@ def _score_interval(sums: Sums) -> tuple[float, float, float]:
 
 
 def _of_means(listed: Sums, control: Sums) -> tuple[float, float, float]:
-    parts = [listed.variance / listed.rows, control.variance / control.rows]
-    spread, middle = sum(parts), listed.mean - control.mean
-    if spread == 0:
-        return middle, middle, 0.0 if middle else 1.0
+    together, middle = _spread(listed, control), listed.mean - control.mean
+    if together == 0:
+        return middle, middle, 1.0
+    whole = together / (1 / listed.rows + 1 / control.rows)
+    # six people who all spent nothing are no proof that nobody spends
+    parts = [(sums.variance or whole) / sums.rows for sums in (listed, control)]
+    spread = sum(parts)
     free = spread**2 / (parts[0] ** 2 / (listed.rows - 1) + parts[1] ** 2 / (control.rows - 1))
     wide = float(stdtrit(free, 0.5 + LEVEL / 2)) * math.sqrt(spread)
     # without an effect both groups vary alike; a small group of skewed amounts that lacks its few
     # large ones has too low a variance just where its mean is too low
-    error = math.sqrt(_spread(listed, control))
+    error = math.sqrt(together)
     tail = 2 * float(stdtr(listed.rows + control.rows - 2, -abs(middle) / error))
     return middle - wide, middle + wide, tail
 
@@ -191,22 +196,34 @@ def on_reached(
     control_reached = control_reached or Sums(0, 0.0, 0.0)
     if listed.rows < 2 or control.rows < 2:
         return Reached(math.nan, math.nan, -math.inf, math.inf)
-    share, d_v, e_v, de_v = 0.0, 0.0, 0.0, 0.0
+    share, e_v, de_v = 0.0, 0.0, 0.0
     for sign, everyone, reached in ((1, listed, listed_reached), (-1, control, control_reached)):
         rate, n = reached.rows / everyone.rows, everyone.rows
         share += sign * rate
-        d_v += everyone.variance / n
         e_v += rate * (1 - rate) / (n - 1)
         de_v += (reached.total / n - rate * everyone.mean) / (n - 1)
-    gained = listed.mean - control.mean
-    a = share**2 - _Z**2 * e_v
-    b = gained * share - _Z**2 * de_v
-    c = gained**2 - _Z**2 * d_v
+    found = effect(listed, control)
+    gained = found.difference
     middle = gained / share if share else math.nan
+    a = share**2 - _Z**2 * e_v
     if a <= 0:
         return Reached(share, middle, -math.inf, math.inf)
-    root = math.sqrt(max(0.0, b * b - a * c))
-    return Reached(share, middle, (b - root) / a, (b + root) / a)
+    b = gained * share - _Z**2 * de_v
+    below, above = (
+        math.sqrt(max(0.0, b * b - a * (gained**2 - wide**2)))
+        for wide in (gained - found.low, found.high - gained)
+    )
+    if share < 0:
+        below, above = above, below
+    told = (middle, min(middle, (b - below) / a), max(middle, (b + above) / a))
+    if listed.is_share and control.is_share:
+        told = (_among(told[0]), _among(told[1]), _among(told[2]))
+    return Reached(share, *told)
+
+
+def _among(value: float) -> float:
+    """What a difference of shares can be."""
+    return min(1.0, max(-1.0, value))
 
 
 def verdicts(found: Sequence[Effect]) -> list[str]:

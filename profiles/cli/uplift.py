@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,22 +137,48 @@ def _write(found: Uplift, out: Path) -> None:
 def _lines(one: Measured) -> list[str]:
     of, share = one.effect, one.effect.listed.is_share and one.effect.control.is_share
     name = f"{one.outcome}, {one.arm}" + (f", {one.group}" if one.group else "")
-    lines = [
-        f"{name}: {one.verdict}; {_told(of.listed.mean, share)} of {of.listed.rows:,} listed, "
-        f"{_told(of.control.mean, share)} of {of.control.rows:,} in the control group",
-        f"  effect of being listed {_change(of.difference, of.low, of.high, share)}",
+    told = [
+        f"{_told(sums.mean, share)} of {sums.rows:,} {where}" if sums.rows else f"nobody {where}"
+        for sums, where in ((of.listed, "listed"), (of.control, "in the control group"))
     ]
+    lines = [f"{name}: {one.verdict}; {', '.join(told)}"]
+    if not (of.listed.rows and of.control.rows):
+        return lines
+    lines.append(f"  effect of being listed {_change(of.difference, of.low, of.high, share)}")
     if one.verdict == "cannot tell":
-        lines.append(
-            f"  the smallest effect that this list can show: {_points(of.smallest, share)}"
-        )
+        lines += [f"  {why}" for why in _why(one)]
+        if isfinite(of.smallest):
+            lines.append(
+                f"  the smallest effect that this list can show: {_points(of.smallest, share)}"
+            )
     if one.reached is not None:
         met = one.reached
         lines.append(
             f"  reached {_told(met.share, True)} more of the listed; effect on them "
             f"{_change(met.difference, met.low, met.high, share)}"
+            if isfinite(met.difference)
+            else "  nobody more of the listed was reached"
         )
     return lines
+
+
+def _why(one: Measured) -> Iterator[str]:
+    """Why nothing can be told though the interval leaves out 0."""
+    from profiles.campaign.effects import LEVEL
+
+    of = one.effect
+    if of.low <= 0 <= of.high:
+        return
+    if of.p > 1 - LEVEL:
+        yield (
+            f"the interval leaves out 0, but where nothing changes and all vary alike a difference "
+            f"as large comes about in {100 * of.p:.0f} of 100 lists"
+        )
+    else:
+        yield (
+            f"the interval leaves out 0, but among several groups one differs as much by chance "
+            f"(p {of.p:.2g}, Holm's rule)"
+        )
 
 
 def _told(value: float, share: bool) -> str:
@@ -164,6 +192,9 @@ def _points(value: float, share: bool) -> str:
 
 def _change(value: float, low: float, high: float, share: bool) -> str:
     """A difference with its interval, the unit once."""
+    if not (isfinite(low) and isfinite(high)):
+        sign = f"{100 * value:+.2f} percentage points" if share else f"{value:+,.4g}"
+        return f"{sign}, or any other: too few people for an interval"
     if share:
         return f"{100 * value:+.2f} percentage points [{100 * low:+.2f}, {100 * high:+.2f}]"
     return f"{value:+,.4g} [{low:+,.4g}, {high:+,.4g}]"

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from profiles.campaign import from_sums
+from profiles.campaign import Measured, Sums, effect, from_sums
 from profiles.cli import app
+from profiles.cli.uplift import _lines
 
 PEOPLE = 4000
 
@@ -65,6 +66,40 @@ def test_a_table_of_effects_is_written_and_what_cannot_be_told_is_said(files: Pa
     assert "the smallest effect that this list can show" in shown.output
     assert "rows of the outcomes about nobody in the campaign" in shown.output
     assert pd.read_csv(files / "effects.csv").loc[0, "verdict"] == "cannot tell"
+
+
+def test_a_group_without_a_control_group_is_told_in_words(files: Path) -> None:
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    held = people.arm == "control"
+    people.loc[held, "region"] = "north"
+    people.loc[people.index[held][0], "region"] = "east"
+    people.loc[people.index[~held][:40], "region"] = "east"
+    people.to_csv(files / "campaign.csv", index=False)
+    shown = called(files, *SALES, "--contacts", "calls.csv", "--by", "region").output
+    south = next(line for line in shown.splitlines() if "region south" in line)
+    assert south.startswith("bought, listed, region south: cannot tell; ")
+    assert south.endswith(" listed, nobody in the control group")
+    assert "or any other: too few people for an interval" in shown
+    assert " nan" not in shown.replace("+nan", " nan")
+    assert "inf" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (((60, 8), (3, 0)), None),
+        (((1000, 62), (1000, 40)), "among several groups one differs as much by chance (p 0.025"),
+    ],
+)
+def test_why_nothing_is_told_though_an_interval_leaves_out_0(
+    arms: tuple[tuple[int, int], tuple[int, int]], said: str | None
+) -> None:
+    (n, x), (m, y) = arms
+    of = effect(Sums(n, x, x), Sums(m, y, y))
+    one = Measured(outcome="o", arm="listed", group="g 1", effect=of, verdict="cannot tell")
+    text = "\n".join(_lines(one))
+    assert ("leaves out 0" in text) == (said is not None) == (not of.low <= 0 <= of.high)
+    assert (said or "") in text
 
 
 def test_somebody_on_two_lists_counts_once(files: Path) -> None:
