@@ -1,8 +1,9 @@
 """`extends = "head-office.toml"`: a branch's job is its head office's, but for what it overrides.
 
-Tables are put together key by key; parties, trainings, lists and offers by what they are called;
-other arrays are the branch's where it has any. Some keys are final: whom lists leave out, the
-control group, and by which purpose people are in a job. A branch may leave out more, never less.
+Tables are put together key by key; parties, trainings, lists and offers by what they are called,
+whether a file spells them [train] or [[train]]; other arrays are the branch's where it has any.
+Some keys are final: whom lists leave out, the control group, and by which purpose people are in a
+job. A branch may leave out more, never less.
 """
 
 from __future__ import annotations
@@ -70,12 +71,37 @@ def _read(path: Path, below: tuple[Path, ...]) -> tuple[dict[str, Any], Origins]
         raise JobError(f"{path}: {KEY}: files extend each other: {names}")
     whole, origins = _read(other, chain)
     final = (*FINAL, *_final_keys(whole, other))
+    _spell_alike(whole, data, origins)
     for key in _leaves(data):
         _check(key, final, whole, data, f"{path}", origins)
     merged = _merged(whole, data)
     mine = dict.fromkeys(_leaves(data), path.name)
     known = set(_leaves(merged))
     return merged, {key: file for key, file in {**origins, **mine}.items() if key in known}
+
+
+def _spell_alike(whole: dict[str, Any], data: dict[str, Any], origins: Origins) -> None:
+    """Where one file has [train] and the other [[train]], both have an array from here on.
+
+    A table that does not say what it is called is the other file's only entry.
+    """
+    for section, called in _CALLED.items():
+        found = whole.get(section), data.get(section)
+        if sum(isinstance(one, dict) for one in found) != 1 or None in found:
+            continue
+        entries = next((one for one in found if isinstance(one, list)), [])
+        single = next(one for one in found if isinstance(one, dict))
+        if called not in single and len(entries) == 1 and called in entries[0]:
+            single = {called: entries[0][called], **single}
+        if isinstance(found[0], dict):
+            before = _leaves({section: found[0]})
+            whole[section] = [single]
+            files = [origins.pop(key, "") for key in before]
+            named = f"{section}[{_plain(_name(single, called, 0))}]"
+            keys = [named + key.removeprefix(section) for key in before]
+            origins.update(zip(keys, files, strict=True))
+        else:
+            data[section] = [single]
 
 
 def _final_keys(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:

@@ -87,6 +87,33 @@ def test_a_branch_overrides_by_key_and_every_value_has_its_file(tmp_path: Path) 
     assert job.origins["exclude[staff].is"] == "head.toml"
 
 
+@pytest.mark.parametrize("task", ['task = "churn"', ""])
+@pytest.mark.parametrize(("above", "mine"), [("[train]", "[[train]]"), ("[[train]]", "[train]")])
+def test_a_training_and_a_list_are_put_together_however_they_are_spelled(
+    tmp_path: Path, above: str, mine: str, task: str
+) -> None:
+    if not task and mine == "[[train]]":
+        return  # entries of an array say what they are called
+    head = HEAD.replace("[train]", above)
+    branch = f'extends = "head.toml"\n{mine}\n{task}\nscore_bits = 2\n[target]\ntop = 20\n'
+    job = Job.load(written(tmp_path, branch, head))
+    assert [(t.task, t.label, t.score_bits) for t in job.trains] == [("churn", "left", 2)]
+    assert [(t.product, t.top) for t in job.targets] == [("call", 20)]
+    told = {key: job.origins[key] for key in job.origins if key.startswith("train")}
+    assert told == {
+        "train[churn].task": "branch.toml" if task else told["train[churn].task"],
+        "train[churn].label": "head.toml",
+        "train[churn].score_bits": "branch.toml",
+    }
+
+
+def test_another_spelling_does_not_loosen_what_is_final(tmp_path: Path) -> None:
+    head = HEAD.replace("[[target]]", "[target]").replace("top = 100", 'leave_out = "staff"')
+    branch = 'extends = "head.toml"\n[[target]]\nproduct = "call"\nleave_out = "none"\n'
+    with pytest.raises(JobError, match="has the last word on it"):
+        extended(written(tmp_path, branch, head))
+
+
 def test_what_is_kept_of_it_is_one_file_that_says_the_same(tmp_path: Path) -> None:
     file = written(tmp_path, BRANCH)
     text = whole_text(file)
