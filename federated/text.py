@@ -16,7 +16,16 @@ import unicodedata
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["LIMIT", "csv_safe", "csv_safe_column", "plain", "plain_column", "sized", "slug"]
+__all__ = [
+    "LIMIT",
+    "compared",
+    "csv_safe",
+    "csv_safe_column",
+    "plain",
+    "plain_column",
+    "sized",
+    "slug",
+]
 
 LIMIT = 200
 
@@ -104,6 +113,15 @@ def sized(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def compared(found: float, allowed: float, *more: float) -> list[str]:
+    """Numbers with as many decimals, one to six, as show which of the first two is larger."""
+    decimals = 1
+    if found != allowed:
+        while decimals < 6 and f"{found:.{decimals}f}" == f"{allowed:.{decimals}f}":
+            decimals += 1
+    return [f"{value:.{decimals}f}" for value in (found, allowed, *more)]
 
 
 def slug(text: str) -> str:

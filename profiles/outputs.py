@@ -229,6 +229,11 @@ def _write_tables(
     return [*files, "dictionary.csv"], tables
 
 
+def _cents(money: dict[str, Any]) -> dict[str, Any]:
+    """Amounts to the hundredth: sums of products end in binary dust."""
+    return {k: round(v, 2) if isinstance(v, float) else v for k, v in money.items()}
+
+
 def _write_horizontal(
     job: Job,
     federation: Federation,
@@ -413,7 +418,7 @@ def _metrics(
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "left_out": {t.product: _left_out(t) for t in report.targets},
-        "money": {t.product: asdict(t.money) for t in report.targets if t.money},
+        "money": {t.product: _cents(asdict(t.money)) for t in report.targets if t.money},
         "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),

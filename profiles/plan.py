@@ -70,7 +70,8 @@ class Plan:
     looked at; those of the parties that are `elsewhere` were not, and are taken to have `rows` and
     numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
     `lists` say of each list how many may be on it and why others may not, where the receiver's
-    table is at hand (of a horizontal job the lists that it may make of its own rows); `unnamed` by
+    table is at hand (of a horizontal job the lists that it may make of its own rows), and `control`
+    which share of them is held back later; `unnamed` by
     which columns leads could go to managers, where the job names none; `origins` in which file each
     key stands, where there are several.
     """
@@ -92,6 +93,7 @@ class Plan:
     elsewhere: tuple[str, ...] = ()
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     lists: tuple[tuple[str, int, tuple[Reason, ...]], ...] = ()
+    control: float = 0.0
     unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
@@ -119,6 +121,7 @@ class Plan:
             "left_out": self.left_out,
             "origins": self.origins,
             "unnamed": self.unnamed,
+            "control": self.control,
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -173,6 +176,7 @@ def planned(
         tables=() if source is None else _tables(job, source, elsewhere),
         origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
         lists=() if own is None else _lists(lister, own),
+        control=job.campaign.control if job.campaign else 0.0,
         unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,

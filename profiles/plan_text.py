@@ -160,9 +160,16 @@ def _lists(plan: Plan) -> list[str]:
     for product, may, reasons in plan.lists:
         lines.append(f"  {plain(product)}: {may:,}")
         lines += [f"    not, {r.stage}: {plain(r.words, 200)}  {r.people:,}" for r in reasons]
+        lines.append(f"    still to come off: {_to_come_off(plan)}")
         if product in plan.unnamed:
             lines.append(f"    - {plain(plan.unnamed[product], 600)}")
     return lines
+
+
+def _to_come_off(plan: Plan) -> str:
+    """What a plan cannot count yet."""
+    held = f"a control group of {plan.control:.3g} of them, by chance; " if plan.control else ""
+    return f"{held}who has no score; who comes after the list is full"
 
 
 def _not_seen(plan: Plan) -> list[str]:

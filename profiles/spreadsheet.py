@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from federated.readers.canonical import canonical_column
 from federated.store.files import disk_failed, write_atomic
 from federated.text import csv_safe, csv_safe_column
 
-__all__ = ["csv_bytes", "joined_lists", "write_csv", "write_sheets", "write_workbook"]
+__all__ = [
+    "csv_bytes",
+    "joined_lists",
+    "no_workbook",
+    "write_csv",
+    "write_sheets",
+    "write_workbook",
+]
 
 _DIGITS = 15  # that a spreadsheet keeps
 _LONG = 10**_DIGITS
@@ -83,6 +91,13 @@ def write_workbook(table: pa.Table, path: Path) -> bool:
     None is written of more rows than people page through; else as `write_sheets` does.
     """
     return table.num_rows <= _SHEET_ROWS and write_sheets({"": table}, path)
+
+
+def no_workbook() -> str:
+    """What a run says once where no workbook can be written, "" where one can."""
+    if find_spec("xlsxwriter") is not None:
+        return ""
+    return "targets.xlsx is not written: it needs pip install 'fedprofile[spreadsheet]'"
 
 
 def write_sheets(tables: Mapping[str, pa.Table], path: Path) -> bool:

@@ -14,6 +14,7 @@ from federated.contract.kinds.train import AUTO
 from federated.contract.parts import Disclosure
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.row_bits import RowBits
+from federated.text import compared
 
 __all__ = ["Document", "Section", "Table", "assessment"]
 
@@ -181,10 +182,11 @@ def _line(contract: Contract, entry: Disclosure) -> str:
 def _bits(me: str, bits: RowBits | None, t: _Say) -> list[str]:
     if bits is None:
         return [t("bits.none", me=me)]
-    asked = t("bits.asked", me=me, asked=f"{bits.asked:.1f}", columns=len(bits.columns))
-    found = [asked, *([t("bits.before", told=f"{bits.told:.1f}")] if bits.told else [])]
+    figures = compared(bits.total, bits.allowed or 0.0, bits.asked, bits.told or 0.0)
+    asked = t("bits.asked", me=me, asked=figures[2], columns=len(bits.columns))
+    found = [asked, *([t("bits.before", told=figures[3])] if bits.told else [])]
     if bits.held is not None and bits.allowed is not None and bits.share is not None:
-        held, allowed = f"{bits.held:.1f}", f"{bits.allowed:.1f}"
+        held, allowed = f"{bits.held:.1f}", figures[1]
         found.append(t("bits.held", held=held, allowed=allowed, share=f"{bits.share:.1%}"))
     return found
 

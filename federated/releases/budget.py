@@ -33,6 +33,7 @@ from federated.regression import told_bits
 from federated.releases.book import ANY_EDGES, MICRO, Entry, micro
 from federated.releases.likeness import Alike, apart
 from federated.releases.limits import ReleaseLimits
+from federated.text import compared
 from psi.protocol import Declined
 
 __all__ = ["Earlier", "Holds", "OverBudget", "allowed_bits", "check_bits", "check_counts"]
@@ -267,9 +268,11 @@ def check_bits(
         worst = _worst(jobs)
         if mine + worst > most:
             passing = list(_would_pass(weighing, entries, columns, jobs, most, now))
+            figures = (mine + worst, most, mine, worst)
+            _, may, now_asked, before_told = compared(*(bits / MICRO for bits in figures))
             raise OverBudget(
-                f"{mine / MICRO:.1f} bits of a row of {table} asked, {worst / MICRO:.1f} told "
-                f"before, {most / MICRO:.1f} allowed: a row holds {held:.1f} in "
+                f"{now_asked} bits of a row of {table} asked, {before_told} told before, "
+                f"{may} allowed: a row holds {held:.1f} in "
                 f"{len(columns)} columns; {' or '.join(passing) or 'nothing'} would pass",
                 hint="policy: [releases] row_share, row_left",
             )

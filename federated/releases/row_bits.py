@@ -22,6 +22,7 @@ from federated.releases.budget import (
 )
 from federated.releases.insider import insider_share
 from federated.releases.limits import ReleaseLimits
+from federated.text import compared
 
 __all__ = ["RowBits", "row_bits", "row_words", "told_words"]
 
@@ -111,13 +112,15 @@ def _coarse_step(contract: Contract, passing: int) -> float:
 def row_words(row: RowBits) -> list[str]:
     """Sentences for an officer or an analyst."""
     what = f"{len(row.columns)} column{'s' * (len(row.columns) > 1)}"
-    text = f"this contract tells {row.receiver} {row.asked:.1f} bits of a row of {row.party}"
+    most = row.total if row.allowed is None else row.allowed
+    total, may, asked, told = compared(row.total, most, row.asked, row.told or 0.0)
+    text = f"this contract tells {row.receiver} {asked} bits of a row of {row.party}"
     lines = [f"{text}, in {what}"]
     if row.told is not None:
-        lines.append(f"{row.told:.1f} bits of some rows were told before: {row.total:.1f} in all")
+        lines.append(f"{told} bits of some rows were told before: {total} in all")
     if row.held is not None:
-        may = f"; {row.allowed:.1f} may be told" if row.allowed is not None else ""
-        lines.append(f"a row holds {row.held:.1f} bits in them{may}")
+        allowed = f"; {may} may be told" if row.allowed is not None else ""
+        lines.append(f"a row holds {row.held:.1f} bits in them{allowed}")
     if row.share is not None:
         lines.append(_insider(row.share))
     if row.allowed is not None and row.total > row.allowed:
@@ -137,11 +140,12 @@ def row_words(row: RowBits) -> list[str]:
 
 def told_words(row: RowBits) -> str:
     """One line on what a receiver was told so far; `party` is the table's name."""
-    what = f"{row.receiver} was told {row.total:.1f} bits of a row of {row.party} at most"
+    total, allowed = compared(row.total, row.allowed or 0.0)
+    what = f"{row.receiver} was told {total} bits of a row of {row.party} at most"
     if not row.held:
         return f"{what}; what a row held was not measured then"
     return (
-        f"{what}, in {len(row.columns)} columns that held {row.held:.1f}: {row.allowed or 0:.1f} "
+        f"{what}, in {len(row.columns)} columns that held {row.held:.1f}: {allowed} "
         f"may be told; {_insider(row.share or 0.0)}"
     )
 

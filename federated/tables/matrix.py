@@ -127,6 +127,7 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
     missing = null_counts(table, [column])[column]
     if missing:
         raise InputError(f"{place}: {missing} of {table.num_rows} rows have no label")
+    kind = table.column(column).type
     text = pc.utf8_lower(pc.utf8_trim_whitespace(categorical(table, column, role="label")))
     text = pc.replace_substring_regex(text, r"^([+-]?\d+)\.0+$", r"\1")
     classes = [str(found) for found in pc.unique(text).to_pylist()]
@@ -142,6 +143,8 @@ def binary_label(table: pa.Table, column: str, *, positive: str = "", where: str
                 f"one that means missing: nulls = {{ {quoted_name(column)} = [...] }} in "
                 "tables.toml; otherwise a column of two classes and a [[train]] for each question"
             )
+            if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+                hint = f'model = "linear" predicts numbers, "poisson" counts; {hint}'
         raise InputError(f"{place}: found {len(classes)} classes, allowed: 2", hint=hint)
     wanted = positive.strip().lower()
     if not wanted:

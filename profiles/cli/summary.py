@@ -16,6 +16,7 @@ def print_summary(result: JobResult) -> None:
     from federated.text import plain
     from profiles.aggregate_report import join_sum_metrics
     from profiles.counted_outputs import counted_notes
+    from profiles.spreadsheet import no_workbook
 
     console = Console()
     report = result.outputs.report
@@ -69,7 +70,8 @@ def print_summary(result: JobResult) -> None:
     for binning in report.binnings:
         for line in binning.columns:
             name = f"{plain(binning.label, 40)}, {line.party}.{plain(line.column, 60)}"
-            console.print(f"information value {name}  {line.shown}", highlight=False, markup=False)
+            told = f"information value {name}  {line.shown}{binning.noise_words(line)}"
+            console.print(told, highlight=False, markup=False)
     for target in report.targets:
         given = f", {target.assigned} with a manager" if target.assigned is not None else ""
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)
@@ -78,6 +80,8 @@ def print_summary(result: JobResult) -> None:
             given += f"; {target.held.people} in the control group, on no list"
             given += ", more than are listed" * (target.held.people > target.total)
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
+    if report.targets and (missing := no_workbook()):
+        console.print(missing, highlight=False, markup=False)
         for mine, _, leads in target.unknown:
             told = f"  the {plain(mine, 60)} of {leads} is one that no manager has"
             console.print(told, highlight=False, markup=False)

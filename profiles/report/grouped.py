@@ -178,6 +178,11 @@ class Binning:
     epsilon: tuple[tuple[str, float], ...]
     columns: tuple[Valued, ...]
 
+    def noise_words(self, line: Valued) -> str:
+        """What a terminal says beside a value that has noise, "" of one that has none."""
+        noise = dict(self.epsilon).get(line.party, 0.0)
+        return f" (noise of epsilon {noise:g}; {line.chance:.3f} by chance alone)" if noise else ""
+
 
 def _decimals(values: list[float]) -> int:
     """About four significant places of the largest; none where all are whole."""

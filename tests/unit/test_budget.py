@@ -327,7 +327,7 @@ def test_categories_of_the_version_before_told_their_epsilon_or_all(tmp_path: Pa
     earlier_book(tmp_path, ("category/0/bureau", 500_000))
     bureau = Bureau(tmp_path)
     assert not bureau.asked(PEOPLE, bits(1.7, "a"))
-    assert "0.7 told before, 2.4 allowed" in bureau.told
+    assert "0.72 told before, 2.40 allowed" in bureau.told
     earlier_book(tmp_path / "exact", ("category/0/bureau", 0))
     assert not Bureau(tmp_path / "exact").asked(PEOPLE, bits(0.1, "a"))
 

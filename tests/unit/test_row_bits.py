@@ -28,7 +28,7 @@ from federated.releases.budget import OverBudget, check_bits, passing_score_bits
 from federated.releases.learned import note_learned
 from federated.releases.limits import ReleaseLimits
 from federated.releases.memory import Releases
-from federated.releases.row_bits import RowBits, row_bits, row_words
+from federated.releases.row_bits import RowBits, row_bits, row_words, told_words
 from federated.tables.source import MemorySource
 from profiles.cli import app
 from profiles.job import Job
@@ -108,6 +108,11 @@ def test_from_the_contract_alone(asked: Contract) -> None:
         "a row holds 10.0 bits in them; 3.0 may be told",
     ]
     assert "decodes 8.6% of whole rows" in row_words(decided)[3]
+    close = replace(decided, asked=2.41, told=0.0, allowed=2.38)
+    assert row_words(close)[0].startswith("this contract tells bank 2.41 bits of a row")
+    assert row_words(close)[2].endswith("; 2.38 may be told")
+    assert "2.41 bits of a row of bureau at most" in told_words(close)
+    assert row_words(replace(close, allowed=2.41))[2].endswith("; 2.4 may be told")
     refused = "rows of which more would be told are refused"
     assert row_words(decided)[4:] == [f"{refused}: score_bits = 1 would pass"]
     none = row_bits(asked, "bureau", told=2.5, held=10.0, limits=ReleaseLimits())

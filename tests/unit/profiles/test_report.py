@@ -32,6 +32,7 @@ from profiles.report import (
 )
 from profiles.report import sentences as said
 from profiles.report.figures import figures, label
+from profiles.report.grouped import Binning, Valued
 from profiles.report.render import _sentence
 from psi.protocol.errors import MisuseError
 from tests.unit.profiles.sample import HOSTILE, horizontal, model, sample, smallest
@@ -454,3 +455,18 @@ def test_a_line_of_a_contract_breaks_behind_dots_and_underscores_only() -> None:
     from profiles.report.render import _parted
 
     assert _parted("align.row_<b") == "align.<wbr>row_<wbr>&lt;b"
+
+
+def test_a_terminal_says_the_noise_of_a_value_that_has_some() -> None:
+    own = Valued(party="bank", column="x", value=0.3, step=0, chance=0.01, bins=5)
+    theirs = replace(own, party="shop", chance=0.04)
+    exact = replace(own, party="bureau")
+    found = Binning(
+        label="left",
+        positives=9,
+        negatives=9,
+        epsilon=(("shop", 0.5), ("bureau", 0.0)),
+        columns=(own, theirs, exact),
+    )
+    said = [found.noise_words(line) for line in found.columns]
+    assert said == ["", " (noise of epsilon 0.5; 0.040 by chance alone)", ""]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from profiles import spreadsheet
-from profiles.spreadsheet import write_workbook
+from profiles.spreadsheet import no_workbook, write_workbook
 from psi.protocol import EnvironmentFailed
 from tests.unit.test_full_disk import full_after
 
@@ -105,3 +105,10 @@ def test_digits_stay_text_where_a_cell_is_edited_and_are_not_marked_as_a_slip(
     assert formats[int(given["C2"].get("s", "0"))] != as_text
     (ignored,) = sheet.iter(f"{SPACE}ignoredError")
     assert (ignored.get("sqref"), ignored.get("numberStoredAsText")) == ("A1:G7", "1")
+
+
+def test_a_run_says_once_that_workbooks_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("profiles.spreadsheet.find_spec", lambda name: object())
+    assert no_workbook() == ""
+    monkeypatch.setattr("profiles.spreadsheet.find_spec", lambda name: None)
+    assert "fedprofile[spreadsheet]" in no_workbook()
