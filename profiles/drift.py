@@ -37,7 +37,7 @@ _VALUES = 50
 _ENTITY = "entity"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Drift:
     """One column of those who are in both: its index, and its mean before and after.
 
@@ -142,7 +142,15 @@ def _drift(name: str, old: Any, new: Any) -> Drift | None:
         with np.errstate(invalid="ignore"):
             first, last = (float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for v in (a, b))
         index = stability(*_binned(a, b)) if len(a) else 0.0
-        return Drift(name, index, first, last, moved, lost, gained)
+        return Drift(
+            column=name,
+            index=index,
+            before=first,
+            after=last,
+            moved=moved,
+            lost=lost,
+            gained=gained,
+        )
     if kind not in ("text", "boolean"):
         return None
     a, b = (compared(column) for column in (old, new))
@@ -158,7 +166,15 @@ def _drift(name: str, old: Any, new: Any) -> Drift | None:
         for x, y in (codes, codes[::-1])
     )
     index = stability(counts[0][there], counts[1][there])
-    return Drift(name, index, np.nan, np.nan, moved, lost, gained)
+    return Drift(
+        column=name,
+        index=index,
+        before=np.nan,
+        after=np.nan,
+        moved=moved,
+        lost=lost,
+        gained=gained,
+    )
 
 
 def _binned(old: Floats, new: Floats) -> tuple[Floats, Floats]:

@@ -25,7 +25,7 @@ POLICY = (Path(__file__).parents[2] / "docs" / "POLICY.md").read_text("utf-8")
 EXAMPLES = [row for row in ROWS if row.example]
 CHOICES = [
     row for row in EXAMPLES
-    if re.match('`[^`"]+`(, `|$)', row.kind) and row.key != "split"
+    if re.match("`[^`\"]+`(, `|$)", row.kind) and row.key != "split"
 ]  # fmt: skip
 
 

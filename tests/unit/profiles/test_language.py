@@ -122,7 +122,9 @@ def whole() -> ReportData:
         change=Change(
             since="2026-10",
             moves=(("age low", "age very high", 3),),
-            drifts=(Drift("balance", 0.31, 12.0, float("nan"), 40),),
+            drifts=(
+                Drift(column="balance", index=0.31, before=12.0, after=float("nan"), moved=40),
+            ),
             quality=(("churn", 0.7, 0.72),),
             lists=(Listed("deposit renewal", 5, 4, 3),),
         ),
