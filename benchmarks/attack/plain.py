@@ -121,9 +121,9 @@ def watched() -> Iterator[list[Fit]]:
         gradients = opened.pop(state.gradients.tobytes())
         seen.setdefault((*key(self), side), []).append(Seen(evaluation, weights, gradients))
 
-    def see_opened(*given: Any) -> Floats:
+    def see_opened(*given: Any) -> tuple[Floats, float]:
         found = rough(*given)  # a party knows what it puts on its own gradients
-        opened[found.tobytes()] = given[-1]
+        opened[found[0].tobytes()] = given[-1]
         return found
 
     def see_settled(self: Any, state: Any) -> Any:

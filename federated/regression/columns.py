@@ -58,18 +58,20 @@ _CHUNK = 1 << 16
 class Columns:
     """A party's columns: its public layout, and each tree's numbers `uint16[n]`.
 
-    bounded: values beyond BOUND, which count as that far in gradients.
+    bounded: values beyond BOUND, which count as that far in gradients; far: rows that have one,
+    `bool[n]`.
     """
 
     layout: Layout
     numbers: tuple[Bins, ...]
-    bounded: int = 0
+    bounded: int
+    far: NDArray[np.bool_]
 
     @classmethod
     def of(cls, x: Floats, bits: int) -> Columns:
         """Trees of `float64[n, p]`; `bits` of a column that is on no small even grid."""
         small, wide = _sorted(x, min(1 << bits, _POINTS))
-        made = _Made([], [], 0)
+        made = _Made([], [], 0, np.zeros(len(x), np.bool_))
         for factors in _joined(small):
             made.add([f.kind for f in factors], [f.size for f in factors], _mixed(factors))
         if wide:
@@ -79,7 +81,7 @@ class Columns:
                 else:
                     made.digits(column, bits)
         layout = Layout(tuple(made.trees), made.integers, x.shape[1])
-        return cls(layout, tuple(made.numbers), made.bounded)
+        return cls(layout, tuple(made.numbers), made.bounded, made.far)
 
     def integers(self, low: int, high: int) -> Floats:
         """The integer columns of rows `low` to `high`, `float64[high - low, integers]`."""
@@ -108,12 +110,17 @@ class Columns:
         return np.asarray(inverse @ cross)
 
     def missed(self, x: Floats, back: Floats, values: Floats) -> Floats:
-        """What is lost of the sums of `values: float64[n, v]` over x, `float64[v, p]`."""
+        """What rounding loses of the sums of `values: float64[n, v]` over x, `float64[v, p]`.
+
+        Of rows that are `far` nothing counts: what a bound takes off is no rounding, and noise is
+        as large as the largest level.
+        """
         found = np.zeros((values.shape[1], x.shape[1]))
         for low in range(0, len(x), _CHUNK):
             part = x[low : low + _CHUNK]
             own = np.column_stack([np.ones(len(part)), self.integers(low, low + len(part))])
-            found += values[low : low + _CHUNK].T @ (part - own @ back)
+            near = values[low : low + _CHUNK] * ~self.far[low : low + _CHUNK, None]
+            found += near.T @ (part - own @ back)
         return found
 
 
@@ -228,6 +235,7 @@ class _Made:
     trees: list[Tree]
     numbers: list[Bins]
     integers: int
+    far: NDArray[np.bool_]
     bounded: int = 0
 
     def add(self, kinds: list[int], sizes: list[int], numbers: Integers) -> None:
@@ -240,7 +248,8 @@ class _Made:
         """So many levels of the shape that rounds the column best."""
         column = column - np.median(column)
         far = min(float(np.abs(column).max()), BOUND * float(column.std()))
-        self.bounded += int(np.count_nonzero(np.abs(column) > far))
+        beyond = np.abs(column) > far
+        self.bounded, self.far = self.bounded + int(beyond.sum()), self.far | beyond
         scaled = np.clip(column / far, -1.0, 1.0) * TOP
         best = None
         for shape in range(SHAPES):

@@ -73,13 +73,17 @@ class Metric:
     spread: float = 0.0
     root: Floats | None = None
 
-    def like(self, gradients: Floats, random: Random) -> Floats:
-        """Gaussian vectors about as long by H as these, all directions alike, `float64[v, k]`."""
+    def lengths(self, gradients: Floats) -> Floats:
+        """Of gradients `float64[v, k]` by H."""
+        squares = np.einsum("ij,ij->i", gradients @ self.inverse, gradients)
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+
+    def drawn(self, lengths: Floats, random: Random) -> Floats:
+        """Gaussian vectors about as long by H, all directions alike, `float64[v, k]`."""
         if self.root is None:
-            return np.zeros(gradients.shape)
-        many, size = len(gradients), max(1, self.root.shape[1])
-        lengths = np.sqrt(np.einsum("ij,ij->i", gradients @ self.inverse, gradients) / size)
-        drawn = gaussians(many * size, random).reshape(many, size)
+            return np.zeros((len(lengths), len(self.inverse)))
+        many, size = len(lengths), max(1, self.root.shape[1])
+        drawn = gaussians(many * size, random).reshape(many, size) / size**0.5
         return np.asarray(lengths[:, None] * drawn[:, : self.root.shape[1]] @ self.root.T)
 
 

@@ -360,9 +360,10 @@ class FeatureParty(FeatureEnd):
         spoilt = state.spoilt or self._beyond(state, told) or self._wild(state)
         gradients = (opened @ self._back) * 2.0**state.unit + self._own_term(state, self._back)
         evaluation, metric = self._evaluation(state), self._metric(state)
-        gradients = rough(evaluation, state, self._penalty, metric, gradients)
+        gradients, longest = rough(evaluation, state, self._penalty, metric, gradients)
         noise = self._own_noise(state, self._back, self._unbounded(state))
         state = replace(state, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
+        state = replace(state, longest=longest)
         numbers = own_products(evaluation, state, self._penalty, metric)
         products = Products(state.number, np.concatenate(numbers))
         sums = [(self._peer, self._told(state, self._unbounded(state)))] * self._last

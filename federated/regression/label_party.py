@@ -199,9 +199,11 @@ class LabelParty(LabelRows):
         spoilt = fit.spoilt or line.beyond(fit, sent) or self._wild(fit)
         gradients = (opened @ self._back) * 2.0**self._unit + self._missed(fit)
         gradients = gradients + line.own_term(fit, self._back)
-        gradients = rough(self._evaluation(fit), fit, self._penalty, self._metric(fit), gradients)
+        given = self._evaluation(fit), fit, self._penalty, self._metric(fit)
+        gradients, longest = rough(*given, gradients)
         noise = line.own_noise(fit, self._back, self._unbounded(link_of(state, 0)))
         fit = replace(fit, gradients=gradients.ravel(), noise=noise.ravel(), spoilt=spoilt)
+        fit = replace(fit, longest=longest)
         return self._stepped(put_link(state, at, fit))
 
     def on_products(self, state: Joined, sent: Products, peer: str) -> Turn[LabelFit]:

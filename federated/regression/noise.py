@@ -22,6 +22,7 @@ from federated.regression.schedule import Vector
 from psi.protocol import Random
 
 __all__ = [
+    "FADING",
     "LIKE",
     "OWN",
     "TERM",
@@ -48,6 +49,12 @@ The other party can make it of one row's columns, or of noise that it knows, as 
 and read what it is made of to 16 bits a number. Off by a share L it tells ½ log₂(1 + 1/L²) bits
 of a column, 2.8. A fit needs no more, as the next gradient corrects each step, and at the optimum
 there is nothing to be off: with .25 credit_default's fits took an evaluation more.
+"""
+FADING = 0.5
+"""How much of an evaluation's error the next one has at least.
+
+A liar that knows some of a row takes it off the gradient, which is shorter then. With an error of
+what is left alone each evaluation told 2.8 bits more of a row, with this one it tells 1.
 """
 TERM = 0.7
 """That of the linear term which a party adds to its own loss, as such a share.

@@ -69,7 +69,8 @@ class Fitting:
     given: of the other side's. number: of the evaluation; last: of the full model's last one, by
     now; sent, heard: its chunks. own, theirs: shares of both sides' sums
     `uint64[vectors, 1 + integers]`, flat, the sum of all residuals first. gradients: once opened,
-    `float64[vectors, k]`, flat; noise: what own inner products have on them. models: the full one,
+    `float64[vectors, k]`, flat; longest: what they are off by a share of (`steps.rough`); noise:
+    what own inner products have on them. models: the full one,
     then the folds'. ranges `int64[models, 2]` of the evaluation's grids; shapes of its tables, none
     yet: not told. veil: the seed of what own numbers are off by (`noise.Veil`); none without noise;
     spoilt: whether sums came that rows cannot have. At a feature party: answers, handed, passed:
@@ -118,6 +119,7 @@ class Fitting:
     noise: _Gradients
     ranges: Annotated[NDArray[np.int64], Array("int64", width=2, most=MOST_FOLDS)]
     shapes: Annotated[tuple[Annotated[int, Range(1, MOST_RANK)], ...], Length(2 * MOST_FOLDS)] = ()
+    longest: float = 0.0
     spoilt: bool = False
     models: Annotated[tuple[Descent, ...], Length(1 + MOST_FOLDS)]
     log: Annotated[tuple[Entry, ...], Length(1 << 12)] = ()

@@ -14,7 +14,7 @@ from federated.regression.descent import (
     products,
     stepped,
 )
-from federated.regression.noise import LIKE
+from federated.regression.noise import FADING, LIKE
 from federated.regression.results import Floats
 from federated.regression.schedule import EVERY, Evaluation
 from federated.regression.states import Entry, Fitting
@@ -33,9 +33,13 @@ There the gradient has noise, and the point is off by the noise of the evaluatio
 
 def rough(
     evaluation: Evaluation, state: Fitting, penalty: Floats, metric: Metric, opened: Floats
-) -> Floats:
+) -> tuple[Floats, float]:
     """Opened gradients `float64[vectors, k]` as all that follows takes them: off by a share of
     what they are themselves, anew in each evaluation (`noise.LIKE`).
+
+    The share is of half the evaluation's before at least, of a quarter of that before it, and so
+    on: else a liar takes off what it has read, and reads of what is left as much again. Also that
+    length, for `Fitting.longest`.
     """
     whole = opened.copy()
     if evaluation.models == (0,):
@@ -43,7 +47,9 @@ def rough(
     else:
         whole += penalty * np.stack([state.models[model].weights for model in evaluation.models])
     random = state.transcript.random(f"rough {state.number}")
-    return np.asarray(opened + LIKE * metric.like(whole, random))
+    lengths = np.maximum(metric.lengths(whole), FADING * state.longest)
+    off = LIKE * metric.drawn(lengths, random)
+    return np.asarray(opened + off), float(lengths.max())
 
 
 def own_products(

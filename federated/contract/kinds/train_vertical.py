@@ -404,13 +404,16 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     me, partners = contract.receiver, _partners(terms)
     several = len(terms.partners) > 1
     more = "about a bit of " + ("another partner's score" if several else f"{partners}'s score")
-    columns = f"{_aimed_bits(LIKE):.2g} bits at most of each"
+    columns = (
+        f"{_aimed_bits(LIKE):.2g} bits at most of each, which is a flag or a category whole, and a "
+        "bit more in each further evaluation that it spends on the record,"
+    )
     if terms.noise == AUTO:
         aimed = (
             f"from {MANY_ROWS:,} rows on under the noise that the contract will state, else in full"
         )
         more += f", below {MANY_ROWS:,} rows in full"
-        columns += f", below {MANY_ROWS:,} rows all,"
+        columns += f" below {MANY_ROWS:,} rows all,"
     elif terms.noise == "0":
         aimed, more = "in full", more.replace("about a bit of ", "") + " in full"
         columns = "all"
@@ -422,14 +425,15 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
             f"label {label:.2g} bits at most from all sums of a column, under the noise"
         )
     enlarges = f"{me}, or a partner," if several else me
+    more_records = ", and in the last one of another for each fold" if terms.folds else ""
     return (
         f"{me} and {partners} cannot check what the others' sums are of: one that does not run "
         "this software as it is may take columns that are zero but for one record, and learn from "
         f"its sums a label, or a score, of that record: {aimed}; {enlarges} may enlarge the "
         f"record's part in it too, and read {more}; off inner products either may so read, of "
-        f"about one record in each evaluation, {columns} of the other's columns. Nothing shows "
-        "it, and columns, of which none is more than stated, add up: train with parties whose "
-        "software you trust"
+        f"about one record in each evaluation{more_records}, {columns} of the other's columns. "
+        "Nothing shows it, and columns, of which none is more than stated, add up: train with "
+        "parties whose software you trust"
     )
 
 

@@ -86,7 +86,7 @@ class Caught:
         """g·H g of a first evaluation, after other messages."""
         state = replace(self.state, transcript=self.state.transcript.hear(sha256(hears).digest()))
         evaluation, free = self.role._evaluation(state), 0.0 * self.role._penalty
-        gradient = rough(evaluation, state, free, self.metric, gradient[None])
+        gradient, _ = rough(evaluation, state, free, self.metric, gradient[None])
         noise = self.line._own_noise(state, self.role._back, None)
         state = replace(state, gradients=gradient.ravel(), noise=noise.ravel())
         (found,) = own_products(evaluation, state, free, self.metric)
