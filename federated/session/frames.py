@@ -238,12 +238,10 @@ class Frames:
 
     # in
 
-    def next(self, step: str, record: StepRecord) -> tuple[list[Envelope], bytes]:
+    def next(self, step: str, record: StepRecord) -> list[Envelope]:
         """What the next frame of a step brings, nothing for a repeat.
 
-        Where that is one envelope, 32 bytes stand for its payload: the digest of the frame, which
-        under the key and number of this very frame opens to nothing else. Raises `PeerGone` if a
-        peer has left.
+        Raises `PeerGone` if a peer has left.
         """
         frame = self._arrivals.take(step)
         while frame is None:
@@ -262,8 +260,7 @@ class Frames:
             else:
                 head = self._peer_head(frame.sender)
                 self._note("received", frame.sender, frame, envelope.payload, head=head.plain())
-        envelopes = [] if envelope is None else parted(envelope)
-        return envelopes, frame.digest if len(envelopes) == 1 else b""
+        return [] if envelope is None else parted(envelope)
 
     def listen(self, over: threading.Event, gone: Callable[[FedprofileError], None]) -> None:
         """Until `over`, for a party that waits for a person: answer who comes back, keep the rest.

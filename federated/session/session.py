@@ -238,13 +238,13 @@ class Session:
         self._emit(step, role, turn, record)
         while turn.result is None:
             role.ahead()
-            envelopes, known = self._frames.next(step, record)
+            envelopes = self._frames.next(step, record)
             if not envelopes:
                 continue
             sender = envelopes[0].sender
             if peers is not None and sender not in peers:
                 raise PeerError(f"{sender} has no part in this step", step=step)
-            turn = together([role.receive(envelope, known) for envelope in envelopes])
+            turn = together([role.receive(envelope) for envelope in envelopes])
             self._emit(step, role, turn, record)
         record.seconds = time.monotonic() - begun
         self.tell(step, 1.0)

@@ -137,7 +137,8 @@ class Role(Generic[R]):
         self.context = context
         self.state: Any = Idle()
         self.incoming = b""
-        """32 bytes that stand for the message that a handler has, by `receive`."""
+        """SHA-256 of the message that a handler has: what is drawn under it follows from what a
+        peer says, not from how its frame was sealed. Many megabytes are hashed once."""
         self._sent_count: dict[str, int] = {}
         self._digests: dict[str, bytearray] = {}
 
@@ -163,15 +164,9 @@ class Role(Generic[R]):
             raise MisuseError("the role has started already", step=self.context.step)
         return self._take_turn(self.begin())
 
-    def receive(self, envelope: Envelope, known: bytes = b"") -> Outgoing[R]:
-        """Take one envelope. An identical repeat is ignored, a differing one is an error.
-
-        Args:
-            envelope: for this role.
-            known: 32 bytes that no other payload of this sender has, where whoever drives the role
-                has them; else they are the payload's SHA-256.
-        """
-        self.incoming = known or hashlib.sha256(envelope.payload).digest()
+    def receive(self, envelope: Envelope) -> Outgoing[R]:
+        """Take one envelope. An identical repeat is ignored, a differing one is an error."""
+        self.incoming = hashlib.sha256(envelope.payload).digest()
         digest = _digest(envelope, self.incoming)
         if not self._screen(envelope, digest):
             return Outgoing()

@@ -71,19 +71,6 @@ def test_identical_repeats_are_ignored() -> None:
     assert sorted(pair(lambda data: (data, data)).run().values()) == [9, 10]
 
 
-def test_what_stands_for_a_payload_is_the_driver_s_where_it_has_it() -> None:
-    one, two = pair().roles.values()
-    two.start()
-    (sent,) = one.start().messages
-    two.receive(sent, b"d" * 32)
-    assert two.incoming == b"d" * 32
-    assert not two.receive(sent, b"d" * 32).messages
-    with pytest.raises(PeerError, match="differs from the first"):
-        two.receive(sent, b"e" * 32)
-    with pytest.raises(PeerError, match="differs from the first"):
-        two.receive(sent)  # a driver says it always or never
-
-
 def test_a_differing_repeat_ends_the_session() -> None:
     def wire(data: bytes) -> Iterable[bytes]:
         envelope = decode(data, Envelope)
