@@ -80,7 +80,9 @@ def main() -> None:
     sys.stdout.write(f"fit: {trained:.2f} s of processor time, {fit.bytes / 1e6:.1f} MB\n")
 
     start, middle = time.process_time(), a.mean()
-    spread = Counted(SpreadTeller(context("bureau"), "bank", b), SpreadHearer(context("bank"), a))
+    spread = Counted(
+        SpreadTeller(context("bureau"), "bank", float(b.std())), SpreadHearer(context("bank"), a)
+    )
     grid = spread.run()["bank"]
     sent, shares = spread.bytes, []
     bins, points = bins_of(grid, a - middle, y), grid.theirs(b)

@@ -111,7 +111,8 @@ def _fitted(found: Joined) -> _Fit:
     ).run()
     own, theirs = fits["bank"].own, fits["partner"].own
     spread = Pair(
-        SpreadTeller(_context("partner"), "bank", theirs), SpreadHearer(_context("bank"), own)
+        SpreadTeller(_context("partner"), "bank", float(theirs.std())),
+        SpreadHearer(_context("bank"), own),
     ).run()
     grid = replace(spread["bank"], most=MOST_RANGES)
     return _Fit(own - own.mean(), theirs, grid, plan.noise)

@@ -113,13 +113,13 @@ class ScoreGrid:
         return found
 
 
-def wide_of(theirs: Floats) -> int:
+def wide_of(deviation: float) -> int:
     """The partner's step, which its points reach far enough with: as in `ScoreGrid.wide`.
 
     Args:
-        theirs: `float64[n]`, the partner's part of all rows' scores.
+        deviation: standard deviation of the partner's part of the score.
     """
-    least = 2.0 * _REACH * float(theirs.std()) / LANES
+    least = 2.0 * _REACH * deviation / LANES
     if not least > 0:
         return -MOST_WIDE
     return max(-MOST_WIDE, min(MOST_WIDE, math.ceil(2.0 * math.log2(least))))

@@ -4,7 +4,8 @@
       Spread: how far its points are apart   ──►
                                              ◄──  Stride: how far its own are, and how many
 
-Each learns how wide the other's part lies: the partner's step is a power of √2, the label party's a
+Each learns how wide the other's part lies, the label party that of the rows of the fit, whatever
+rows are cut: the partner's step is a power of √2, the label party's a
 multiple of that.
 """
 
@@ -45,17 +46,19 @@ class SpreadTeller(Role[ScoreGrid]):
     Args:
         context: of the session.
         label_party: its name.
-        scores: `float64[n]`, the own part of all rows' scores.
+        deviation: standard deviation of the own part of the score, of the rows that the model was
+            fitted on. Not of rows that the label party has chosen since: of one among others that
+            are alike it would tell how far it lies from these.
     """
 
     transitions = {(AwaitingStride, Stride): "on_stride"}  # noqa: RUF012
 
-    def __init__(self, context: Context, label_party: str, scores: Floats) -> None:
+    def __init__(self, context: Context, label_party: str, deviation: float) -> None:
         super().__init__(context)
-        self._label_party, self._scores = label_party, scores
+        self._label_party, self._deviation = label_party, deviation
 
     def begin(self) -> Turn[ScoreGrid]:
-        told = Spread(wide_of(self._scores))
+        told = Spread(wide_of(self._deviation))
         return Turn(AwaitingStride(told.wide), [(self._label_party, told)], progress=0.5)
 
     def on_stride(self, state: AwaitingStride, sent: Stride, peer: str) -> Turn[ScoreGrid]:

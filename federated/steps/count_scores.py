@@ -82,7 +82,9 @@ def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
     """The partner's part, after its `fit`."""
     context, peer = work.session.context, work.contract.receiver
     step = f"counted/{terms.task}/spread"
-    grid: ScoreGrid = work.run(step, SpreadTeller(context(step), peer, fit.own), [peer])
+    grid: ScoreGrid = work.run(
+        step, SpreadTeller(context(step), peer, float(fit.own.std())), [peer]
+    )
     numbers, points = not classes(terms), grid.theirs(fit.own)
     trees, leaves, lanes = _shape(terms, grid)
     shares = []

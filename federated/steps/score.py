@@ -187,7 +187,7 @@ class Score(Step):
         work.reserve(f"score/{terms.task}")
         own = np.ldexp(part.fixed(work.aligned()).astype(np.float64), -FRACTION_BITS)
         own -= part.of_part.mean
-        spread = SpreadTeller(work.session.context(step), receiver, own)
+        spread = SpreadTeller(work.session.context(step), receiver, part.of_part.deviation)
         grid: ScoreGrid = work.run(step, spread, [receiver])
         tell_list(work, terms, own, grid, part.of_part.deviation)
 

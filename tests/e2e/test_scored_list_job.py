@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from federated.approval.policy import ONE_PROCESS
 from federated.contract.release import planned
 from federated.contract.summary import in_words
+from federated.counted import spread, wide_of
 from federated.ledger.lines import read_ledger
 from federated.rehearsal import rehearse
 from federated.scoring.store import ModelStore
@@ -130,6 +132,30 @@ def test_noise_of_scores_is_as_wide_as_the_training_s_rows(done: tuple[Path, Job
         found = scores_of((codes << 1 | 1).astype(np.uint16), grid)
         assert np.std(found) == pytest.approx(near, rel=0.3, abs=1e-9)
     del done
+
+
+def test_how_scores_are_cut_says_nothing_of_the_rows_that_are_aligned(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver knows that all are alike but one, of whom it read 3.5 bits in no book."""
+    told: list[int] = []
+
+    def watched(deviation: float) -> int:
+        told.append(wide_of(deviation))
+        return told[-1]
+
+    monkeypatch.setattr(spread, "wide_of", watched)
+    whole, rows = tables(), 40
+    own = np.zeros(rows)
+    own[7] = 40.0
+    few = pa.table({"id": [f"c{row}" for row in range(rows)], "a": own})
+    run_job(
+        Job.load(scoring(models, LIST | {"top": 20})),
+        {"bank.t": whole["bank.t"].slice(0, rows), "bureau.t": few},
+        tmp_path / "out",
+        models=models,
+    )
+    assert told == [wide_of(ModelStore(models / "bureau").find("churn").of_part.deviation)]
 
 
 def test_a_contract_of_a_list_beside_scores_or_of_several_is_none(

@@ -78,7 +78,8 @@ def opened(
 
 def agreed(own: np.ndarray, theirs: np.ndarray) -> ScoreGrid:
     found = Pair(
-        SpreadTeller(context("bureau"), "bank", theirs), SpreadHearer(context("bank"), own)
+        SpreadTeller(context("bureau"), "bank", float(theirs.std())),
+        SpreadHearer(context("bank"), own),
     ).run()
     assert found["bank"] == found["bureau"]
     grid: ScoreGrid = found["bank"]
@@ -124,7 +125,7 @@ def test_how_far_noise_moves_the_auc_is_told_right() -> None:
 def test_points_reach_four_deviations_of_both_parts(width: float) -> None:
     own, theirs, _ = scores(500)
     for mine, other in ((own * width, theirs), (own, theirs * width)):
-        grid = ScoreGrid.of(wide_of(other), mine)
+        grid = ScoreGrid.of(wide_of(float(other.std())), mine)
         assert leaves_of(grid) <= 256
         assert grid.bins <= BINS
         reach = grid.step * grid.stride * (grid.points // 2)
@@ -266,7 +267,7 @@ def test_a_partner_does_not_see_by_whether_a_job_ends_what_one_label_is() -> Non
 
 
 def test_strides_that_no_score_has_end_a_session() -> None:
-    teller = SpreadTeller(context("bureau"), "bank", np.arange(9.0))
+    teller = SpreadTeller(context("bureau"), "bank", 2.6)
     teller.start()
     with pytest.raises(PeerError, match="an odd number"):
         teller.on_stride(teller.state, Stride(1, 4), "bank")

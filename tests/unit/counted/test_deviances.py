@@ -67,7 +67,7 @@ def exactly(own: OwnNumbers, lanes: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("link", ["linear", "poisson"])
 def test_what_is_left_is_the_deviance_of_the_joined_score(link: str) -> None:
     y, own, theirs = made(link, 4000)
-    grid = ScoreGrid.of(wide_of(theirs), own - own.mean())
+    grid = ScoreGrid.of(wide_of(float(theirs.std())), own - own.mean())
     y[::7] = np.nan  # rows that are not measured
     there = ~np.isnan(y)
     numbers, lanes = OwnNumbers(link, y, own, grid), number_lanes(theirs, grid, link)
@@ -86,7 +86,7 @@ def test_what_is_left_is_the_deviance_of_the_joined_score(link: str) -> None:
 
 def test_noise_is_as_large_as_it_is_said_to_be() -> None:
     y, own, theirs = made("linear", 300)
-    grid = ScoreGrid.of(wide_of(theirs), own - own.mean())
+    grid = ScoreGrid.of(wide_of(float(theirs.std())), own - own.mean())
     numbers, lanes = OwnNumbers("linear", y, own, grid), number_lanes(theirs, grid, "linear")
     exact, none = exactly(numbers, lanes), np.zeros(SUMS, np.uint64)
     found = []
@@ -101,7 +101,7 @@ def test_a_label_party_that_aims_at_a_row_reads_it_under_the_noise() -> None:
     """All other rows count as nothing, and one as much as a row may: its part is far below the
     noise, as the book says of rows in the mean; the farthest row is half a bit."""
     _, own, theirs = made("linear", 400)
-    grid = ScoreGrid.of(wide_of(theirs), own - own.mean())
+    grid = ScoreGrid.of(wide_of(float(theirs.std())), own - own.mean())
     aimed = np.where(np.arange(400) == 7, 1.0, 0.0)
     numbers = OwnNumbers("linear", aimed, np.zeros(400), grid)
     numbers.bins[1] = numbers.bins[0]
@@ -133,7 +133,7 @@ def test_a_lane_is_one_at_most_whatever_the_grid(link: str, wide: int) -> None:
 
 def test_sums_that_cannot_be_are_known_and_end_nothing() -> None:
     y, own, theirs = made("linear", 300)
-    grid = ScoreGrid.of(wide_of(theirs), own - own.mean())
+    grid = ScoreGrid.of(wide_of(float(theirs.std())), own - own.mean())
     numbers, lanes = OwnNumbers("linear", y, own, grid), number_lanes(theirs, grid, "linear")
     mine, other = shares_of(numbers, lanes)
     for told, can_be in ((other, True), (other + np.uint64(1 << 60), False)):
@@ -147,7 +147,7 @@ def test_sums_that_cannot_be_are_known_and_end_nothing() -> None:
 
 def test_a_group_of_which_no_row_is_measured_tells_nothing() -> None:
     _, own, theirs = made("linear", 50)
-    grid = ScoreGrid.of(wide_of(theirs), own - own.mean())
+    grid = ScoreGrid.of(wide_of(float(theirs.std())), own - own.mean())
     numbers = OwnNumbers("linear", np.full(50, np.nan), own, grid)
     assert (np.stack(numbers.bins) == SUM_LEAVES // 2).all()
     assert numbers.left(np.zeros(2, np.int64), 1.0)[0] == 0.0

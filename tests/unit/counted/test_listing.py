@@ -46,7 +46,7 @@ def world(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, ScoreGrid]:
     rng = np.random.default_rng(seed)
     own, theirs = rng.normal(size=rows), 1.5 * rng.standard_t(5, rows)
     own -= own.mean()
-    return own, theirs, ScoreGrid.of(wide_of(theirs), own)
+    return own, theirs, ScoreGrid.of(wide_of(float(theirs.std())), own)
 
 
 def roles(
