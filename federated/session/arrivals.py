@@ -3,6 +3,10 @@
 A peer that was killed and goes on sends frames again, and one that this party asks after its own
 restart sends later ones before it hears the question; so repeats that were not opened yet are
 dropped, and after a restart gaps are waited for. What has to wait lies on a `Shelf`.
+
+Where a frame's seal does not hold, or one is missing, whoever carries frames may have done it. All
+that was not opened is dropped then and asked for again (`again`): a true frame that was taken for
+the repeat of a false one comes back so.
 """
 
 from __future__ import annotations
@@ -10,10 +14,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from federated.session.last_word import FINISH
 from federated.session.sealing import SealedFrame
 from federated.session.shelf import Shelf, Waiting
-from psi.protocol import PeerError, PeerGone
+from psi.protocol import EnvironmentFailed
 
 __all__ = ["Arrivals"]
 
@@ -24,6 +27,7 @@ MOST_AHEAD = 1 << 16
 class _Peer:
     opened: int
     expected: int
+    gaps: bool
     waiting: deque[Waiting] = field(default_factory=deque)
     ahead: dict[int, Waiting] = field(default_factory=dict)
 
@@ -32,17 +36,29 @@ class Arrivals:
     """`opened[peer]` are the frames that its channel has opened already."""
 
     def __init__(self, opened: dict[str, int], shelf: Shelf, *, gaps: bool) -> None:
-        self._peers = {name: _Peer(count, count) for name, count in opened.items()}
-        self._shelf, self._gaps = shelf, gaps
+        self._peers = {name: _Peer(count, count, gaps) for name, count in opened.items()}
+        self._shelf = shelf
 
     def expected(self, peer: str) -> int:
         """The number of the next frame from this peer."""
         return self._peers[peer].expected
 
+    def skips(self, frame: SealedFrame) -> bool:
+        """Whether a frame before this one is missing, where none can be."""
+        peer = self._peers[frame.sender]
+        return frame.counter > peer.expected and not peer.gaps
+
+    def again(self, name: str, opened: int) -> None:
+        """Drop what waits of a peer, which is asked for all after the first `opened` frames."""
+        peer = self._peers[name]
+        for waiting in (*peer.waiting, *peer.ahead.values()):
+            self._shelf.take(waiting)
+        self._peers[name] = _Peer(opened, opened, gaps=True)
+
     def put(self, frame: SealedFrame, now: str = "") -> SealedFrame | None:
         """Take one frame; it comes back if step `now` wants it next.
 
-        Raises `PeerError` on a gap where none can be, `PeerGone` if the peer is past the job's end.
+        Raises `EnvironmentFailed` where too many come before one that is missing.
         """
         peer, number = self._peers[frame.sender], frame.counter
         if number < peer.opened:
@@ -60,12 +76,8 @@ class Arrivals:
                 peer.waiting.append(peer.ahead.pop(peer.expected))
                 peer.expected += 1
         elif number > peer.expected and number not in peer.ahead:
-            if not self._gaps and frame.step == FINISH:
-                raise PeerGone(f"{frame.sender}: the job has ended there")
-            if not self._gaps or len(peer.ahead) >= MOST_AHEAD:
-                raise PeerError(
-                    f"frame #{number} found, #{peer.expected} expected", step=frame.step
-                )
+            if len(peer.ahead) >= MOST_AHEAD:
+                raise EnvironmentFailed(f"frame #{number} found, #{peer.expected} expected")
             peer.ahead[number] = self._shelf.put(frame)
         return None
 

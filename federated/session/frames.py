@@ -1,6 +1,8 @@
 """A session's frames: sealed, numbered, kept to be sent again, each with its sender's ledger head.
 
 What comes is opened in its sender's order, its head checked and kept, and both noted in the ledger.
+A frame that does not open is as if it had never come: whoever carries frames can have made it, and
+ends no job with it. Its sender is asked for the true one; where that goes on, the job rests.
 A party that was killed asks for what it lacks, and its peers for what they lack.
 """
 
@@ -23,9 +25,17 @@ from federated.session.last_word import FINISH
 from federated.session.progress import NOTES, Note, NotesIn
 from federated.session.reasons import reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
-from federated.session.sealing import ASIDE, NO_CONTRACT, Channel, SealedFrame, frame_step
+from federated.session.sealing import (
+    ASIDE,
+    NO_CONTRACT,
+    Channel,
+    NotOpened,
+    SealedFrame,
+    frame_step,
+)
 from psi.protocol import (
     Envelope,
+    EnvironmentFailed,
     FedprofileError,
     InputError,
     PeerError,
@@ -49,6 +59,9 @@ LISTEN = 0.5
 
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
+
+MOST_UNOPENED = 20
+"""Frames in one peer's name that do not open, or of which one before is missing, in one life."""
 
 _HANDSHAKE, _RESUME = "handshake", "resume"
 
@@ -119,6 +132,7 @@ class Frames:
         self._shelf, nothing = journal.shelf(), dict.fromkeys(self._peers, 0)
         self._arrivals = Arrivals(nothing, self._shelf, gaps=ledger.reopened)
         self._resends = dict.fromkeys(self._peers, 0)
+        self._unopened = dict.fromkeys(self._peers, 0)
         self._gone_peer: PeerGone | None = None
         self._notes = NotesIn()
         self.contract, self.final, self.unanswered = NO_CONTRACT, False, set(self._peers)
@@ -173,7 +187,7 @@ class Frames:
                 elif peek(data) is not _Again:
                     frame = self._checked(sender, data)
                     if frame.step != FAREWELL:
-                        self._arrivals.put(frame)
+                        self._put(frame)
                     elif (word := self._word(frame)) is not None and not word.returns:
                         raise self._gone(frame)  # one of a peer that returns is from before
         except PeerGone as error:
@@ -251,7 +265,11 @@ class Frames:
             if data == GOODBYE:
                 continue
             frame = self._arrive(sender, data, step) or self._arrivals.take(step)
-        envelope = self.channels[frame.sender].open(frame)
+        try:
+            envelope = self.channels[frame.sender].open(frame)
+        except NotOpened:
+            self._lost(frame.sender)
+            return [], b""
         if envelope is not None:
             record.received += len(frame.sealed)
             if frame.counter < self._ledger.frames.get(("received", frame.sender), 0):
@@ -274,7 +292,7 @@ class Frames:
                     continue
                 frame = self._checked(sender, data)
                 if frame.step != FAREWELL:
-                    self._arrivals.put(frame)
+                    self._put(frame)
                     continue
                 error: FedprofileError = self._gone(frame)
                 if not self.final:
@@ -314,7 +332,42 @@ class Frames:
         arrived = self._checked(sender, data)
         if arrived.step == FAREWELL:
             raise self._gone(arrived)
-        return self._arrivals.put(arrived, step)
+        return self._put(arrived, step)
+
+    def _put(self, frame: SealedFrame, step: str = "") -> SealedFrame | None:
+        """Let a frame wait, or have it back where `step` wants it next.
+
+        One that has to wait is opened before, as soon as there is a contract that says how: a
+        false one would keep its place from the true one, and wait for a step of its own choosing.
+        """
+        known, skips = self.channels.get(frame.sender), self._arrivals.skips(frame)
+        early = known is None or self.contract == NO_CONTRACT
+        if not skips and (early or frame.step == step):
+            return self._arrivals.put(frame, step)
+        if known is None and frame.step == FINISH:  # no channel that could hold it to its seal
+            raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
+        if known is not None and known.holds(frame):
+            if not skips:
+                return self._arrivals.put(frame, step)
+            if frame.step == FINISH:
+                raise PeerGone(f"{frame.sender}: the job has ended there")
+        self._lost(frame.sender)
+        return None
+
+    def _lost(self, peer: str) -> None:
+        """A frame of a peer's is not what it sealed, or is missing: it is asked for again."""
+        known = self.channels.get(peer)
+        opened = known.opened if known else 0
+        self._unopened[peer] += 1
+        if self._unopened[peer] == 1:
+            self._ledger.write("unopened", peer=peer, frame=opened)
+        if self._unopened[peer] > MOST_UNOPENED:
+            raise EnvironmentFailed(
+                f"frames in {peer}'s name do not open: they were altered on their way",
+                hint="whoever runs hub and network can tell; then resume the job, or stop it",
+            )
+        self._arrivals.again(peer, opened)
+        self._endpoint.send(peer, encode(_Again(self._name, peer, opened, 0)))
 
     def _checked(self, sender: str, data: bytes) -> SealedFrame:
         frame = decode(data, SealedFrame)
@@ -338,7 +391,9 @@ class Frames:
             raise PeerError("a question in another's name")
         self._resends[sender] += 1
         if self._resends[sender] > MOST_RESENDS:
-            raise PeerError(f"{sender} asks for its frames too often")
+            raise EnvironmentFailed(
+                f"{sender} asks for its frames too often, or whoever carries them does"
+            )
         known = self.channels.get(sender)
         if asked.received > (known.sent if known else 0):
             raise PeerError(

@@ -38,7 +38,7 @@ from psi.protocol import Envelope, Length, PeerError, Random, Range, Text, decod
 from psi.protocol.codec import peek
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["ASIDE", "NO_CONTRACT", "Channel", "Handshake", "SealedFrame", "frame_step"]
+__all__ = ["ASIDE", "NO_CONTRACT", "Channel", "Handshake", "NotOpened", "SealedFrame", "frame_step"]
 
 NO_CONTRACT = bytes(32)
 """Stands for the contract's hash while the contract is still being agreed."""
@@ -104,6 +104,10 @@ class _ChannelState:
     sent: Annotated[int, Range()]
     received: Annotated[bytes, Length(_DIGEST << 22)]
     contract: Annotated[bytes, Length(32)]
+
+
+class NotOpened(PeerError):
+    """A frame whose seal does not hold: whoever carries frames can have made it."""
 
 
 class Handshake:
@@ -200,8 +204,9 @@ def _kem_public(data: bytes) -> MLKEM768PublicKey:
 class Channel:
     """Seals what goes to one peer and opens what comes from it, in order.
 
-    A frame that repeats an earlier one byte for byte opens to None; one that differs from
-    the first of its number, or skips a number, raises `PeerError`. `peer_head` is the ledger
+    A frame that repeats an earlier one byte for byte opens to None; one that its peer has sealed
+    otherwise than the first of its number, or that skips a number, raises `PeerError`, and one
+    whose seal does not hold `NotOpened`, which changes nothing here. `peer_head` is the ledger
     head in the frame that was opened last.
     """
 
@@ -261,6 +266,7 @@ class Channel:
         if frame.counter < self.opened:
             at = frame.counter * _DIGEST
             if self._received[at : at + _DIGEST] != frame.digest:
+                self._decrypted(frame, self._in, frame.counter, self._label())
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
             return None
         if frame.counter > self.opened:
@@ -270,6 +276,14 @@ class Channel:
         self._received += frame.digest
         return envelope
 
+    def holds(self, frame: SealedFrame) -> bool:
+        """Whether the peer has sealed this frame of the count, whatever its turn."""
+        try:
+            self._decrypted(frame, self._in, frame.counter, self._label())
+        except NotOpened:
+            return False
+        return True
+
     def recall(self, frame: SealedFrame) -> bytes:
         """The payload of a frame that this end has sealed under the present contract."""
         return _decrypt(self._out, _nonce(frame.counter), frame.sealed, frame, self._label())
@@ -277,11 +291,18 @@ class Channel:
     def _opened(
         self, frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
     ) -> Envelope:
-        payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
-        self.peer_head = _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
+        payload, self.peer_head = self._decrypted(frame, cipher, number, label)
         return Envelope(
             frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
         )
+
+    @staticmethod
+    def _decrypted(
+        frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
+    ) -> tuple[bytes, bytes]:
+        """Payload and head of a frame. Raises `NotOpened`."""
+        payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
+        return payload, _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
 
     def export(self, label: str) -> bytes:
         """32 bytes that both ends share and nobody else, for the protocol named `label`."""
@@ -342,7 +363,7 @@ def _decrypt(
     try:
         return cipher.decrypt(nonce, data, label + encode(replace(frame, sealed=b"", head=b"")))
     except InvalidTag:
-        raise PeerError("a frame was altered or sealed otherwise", step=frame.step) from None
+        raise NotOpened("a frame was altered or sealed otherwise", step=frame.step) from None
 
 
 def _aside_key(key: bytes, salt: bytes) -> bytes:

@@ -13,11 +13,12 @@ import pytest
 
 from federated.keys.party_keys import PartyKeys
 from federated.session.handshakes import Plain
+from federated.session.journal import can_resume
 from federated.session.sealing import Handshake
 from federated.session.session import Session
 from federated.wire import incoming, post
 from federated.wire.parcels import Kind, Parcel
-from psi.protocol import PeerError, PeerGone, decode, encode
+from psi.protocol import EnvironmentFailed, PeerError, PeerGone, decode, encode
 from tests.e2e.hub_nodes import JOB, Member, Place
 from tests.unit.test_session import Exchange
 
@@ -100,7 +101,23 @@ def test_one_that_drops_repeats_and_reorders(place: Place, monkeypatch: pytest.M
     assert len(fates) == 4
 
 
-def test_one_that_alters_a_frame(place: Place) -> None:
+def test_one_that_alters_a_frame_ends_no_job(place: Place) -> None:
+    altered = list[str]()
+
+    def evil(route: Route, parcel: Parcel, sender: str) -> None:
+        if parcel.step == "step/3" and parcel.kind == Kind.PART and sender == "a" and not altered:
+            altered.append(sender)
+            data = parcel.data[:-1] + bytes([parcel.data[-1] ^ 1])
+            parcel = replace(parcel, data=data)
+        route(parcel, sender)
+
+    parties = job(place, evil)
+    assert altered
+    assert [party.error for party in parties] == [None, None]
+    assert all(party.totals == [1] * STEPS for party in parties)
+
+
+def test_one_that_alters_a_frame_whenever_it_comes_leaves_the_job_at_rest(place: Place) -> None:
     def evil(route: Route, parcel: Parcel, sender: str) -> None:
         if parcel.step == "step/3" and parcel.kind == Kind.PART and sender == "a":
             data = parcel.data[:-1] + bytes([parcel.data[-1] ^ 1])
@@ -108,11 +125,11 @@ def test_one_that_alters_a_frame(place: Place) -> None:
         route(parcel, sender)
 
     a, b = job(place, evil)
-    assert isinstance(b.error, PeerError)
-    assert "altered or sealed otherwise" in b.error.message
+    assert isinstance(b.error, EnvironmentFailed)
+    assert "altered on their way" in b.error.message
     assert isinstance(a.error, PeerGone)
-    assert "not what was agreed" in a.error.message
     assert b.totals == [1] * 3
+    assert all(can_resume(party.home) for party in (a, b))
 
 
 def test_one_that_calls_a_frame_by_another_step(place: Place) -> None:

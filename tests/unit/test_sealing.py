@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from federated.keys.party_keys import PartyKeys
-from federated.session.sealing import Channel, Handshake, SealedFrame
+from federated.session.sealing import Channel, Handshake, NotOpened, SealedFrame
 from psi.protocol import Envelope, PeerError, decode, encode
 
 SESSION = secrets.token_bytes(32)
@@ -90,6 +90,18 @@ def test_repeats_are_ignored_and_gaps_refused() -> None:
     with pytest.raises(PeerError, match="#2 found, #1 expected"):
         b.open(third)
     assert b.open(second) is not None
+
+
+def test_a_false_repeat_is_not_opened_and_a_second_text_of_one_number_is_the_peer_s_lie() -> None:
+    a, b = channels()
+    again = Channel.restore(a.me, a.peer, a.save())
+    first, other = frame(a.seal(envelope())), frame(again.seal(envelope(b"other")))
+    assert b.open(first) is not None
+    with pytest.raises(NotOpened):
+        b.open(replace(first, sealed=secrets.token_bytes(21)))
+    with pytest.raises(PeerError, match="differs from the first") as found:
+        b.open(other)
+    assert not isinstance(found.value, NotOpened)
 
 
 def test_a_frame_reflected_to_its_sender_is_refused() -> None:
