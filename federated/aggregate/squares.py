@@ -1,4 +1,5 @@
-"""Squares of values in lanes of 64 bits: their sum comes out exactly, and nothing beside it.
+"""Squares of values in lanes of 64 bits: their sum comes out exactly, and next to nothing
+beside it. An exact sum of squares is much by itself, of few rows above all.
 
 A square in units of 2^-40 has up to 108 bits. One lane has it modulo 2^64; a second one about how
 many times 2^46 it is, rounded at random and with a little noise. Sums of the first are exact modulo

@@ -20,21 +20,36 @@ VALUES = np.random.default_rng(4).normal(size=(ROWS, 1)).round(3)
 CODES = [0] * 30 + [1] * 30
 
 
-def test_a_receiver_that_moves_a_row_between_sections_reads_a_difference() -> None:
+class Moves(SharedParties):
     """It says that the second section's groups are the first one's, and changes two rows over."""
 
-    class Moves(SharedParties):
-        def shared(self, number: int, bins: np.ndarray, size: int, rows: Any) -> dict[str, Any]:
-            if number:
-                bins = bins.copy()
-                bins[[AIM, OTHER]] = bins[[OTHER, AIM]]
-            return super().shared(number, bins, size, rows)
+    def shared(self, number: int, bins: np.ndarray, size: int, rows: Any) -> dict[str, Any]:
+        if number:
+            bins = bins.copy()
+            bins[[AIM, OTHER]] = bins[[OTHER, AIM]]
+        return super().shared(number, bins, size, rows)
 
+
+def test_a_receiver_that_moves_a_row_between_sections_reads_a_difference() -> None:
     parties = Moves(
         VALUES, CODES, 2, LEAST, [("a", "sum")], (CODES, LEAST, [("a", "sum")]), names="a"
     )
     one, two = (found["bank"].values[0] for found in parties.run_all())
     assert two[0] - one[0] == pytest.approx(VALUES[OTHER, 0] - VALUES[AIM, 0], abs=1e-5)
+
+
+def test_with_a_variance_it_reads_both_values() -> None:
+    """Sums give x - y, sums of squares x^2 - y^2."""
+    ask = [("a", "sum"), ("a", "variance")]
+    parties = Moves(VALUES, CODES, 2, LEAST, ask, (CODES, LEAST, ask), names="a")
+    sums, squares = [], []
+    for found in parties.run_all():
+        total, variance = (float(each[0]) for each in found["bank"].values)
+        sums.append(total)
+        squares.append(variance * 29 + total**2 / 30)
+    less, more = sums[1] - sums[0], (squares[1] - squares[0]) / (sums[1] - sums[0])
+    read = (more + less) / 2, (more - less) / 2
+    assert read == pytest.approx((VALUES[OTHER, 0], VALUES[AIM, 0]), abs=1e-4)
 
 
 @pytest.mark.parametrize("aim", [AIM, OTHER])

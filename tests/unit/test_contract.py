@@ -176,6 +176,15 @@ def test_a_contract_of_another_suite_is_told_which_is_here() -> None:
         Contract.from_bytes(old)
 
 
+def test_an_officer_is_told_what_a_variance_gives_to_who_knows_a_group() -> None:
+    made = contract()
+    terms = made.aggregate[0]
+    for statistic, told in (("sum", False), ("variance", True)):
+        asked = replace(terms, measures=(Measure("amount", statistic),))
+        text = "\n".join(in_words(replace(made, aggregate=(asked,))))
+        assert ("all values of a group but two" in text) == told
+
+
 def test_sections_over_the_same_rows_are_one_sentence() -> None:
     made = contract()
     second = replace(made.aggregate[0], by="region", measures=(Measure("b", "sum"),))

@@ -117,6 +117,14 @@ class BySegment(Kind[AggregateTerms]):
                     f"encryption does not hold {contract.receiver} to sums of whole groups: if it "
                     f"lies, it reads single rows of {terms.partner}'s values. Private sums do"
                 )
+            squared = [m.column for m in terms.measures if m.statistic == "variance"]
+            if squared:
+                yield (
+                    f"a variance is a second exact sum, of squares of {', '.join(squared)}: who "
+                    f"knows all values of a group but two reads these two, and so does "
+                    f"{contract.receiver} if it lies and moves two records to other groups in "
+                    "another section or job"
+                )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for number, terms in enumerate(contract.aggregate):
