@@ -331,6 +331,9 @@ class Frames:
         """Take a frame in; it comes back if `step` wants it next, and otherwise waits."""
         arrived = self._checked(sender, data)
         if arrived.step == FAREWELL:
+            if sender in self.channels and self._word(arrived) is None:
+                self._false(sender)
+                return None
             raise self._gone(arrived)
         return self._put(arrived, step)
 
@@ -356,6 +359,12 @@ class Frames:
 
     def _lost(self, peer: str) -> None:
         """A frame of a peer's is not what it sealed, or is missing: it is asked for again."""
+        opened = self._false(peer)
+        self._arrivals.again(peer, opened)
+        self._endpoint.send(peer, encode(_Again(self._name, peer, opened, 0)))
+
+    def _false(self, peer: str) -> int:
+        """Count a frame that is not a peer's; how many true ones were opened."""
         known = self.channels.get(peer)
         opened = known.opened if known else 0
         self._unopened[peer] += 1
@@ -366,8 +375,7 @@ class Frames:
                 f"frames in {peer}'s name do not open: they were altered on their way",
                 hint="whoever runs hub and network can tell; then resume the job, or stop it",
             )
-        self._arrivals.again(peer, opened)
-        self._endpoint.send(peer, encode(_Again(self._name, peer, opened, 0)))
+        return opened
 
     def _checked(self, sender: str, data: bytes) -> SealedFrame:
         frame = decode(data, SealedFrame)

@@ -12,7 +12,7 @@ import pytest
 from federated.ledger.lines import read_ledger
 from federated.session.frames import FINISH
 from federated.session.journal import can_resume
-from federated.session.routers import Endpoint, MemoryRouter
+from federated.session.routers import FAREWELL, Endpoint, MemoryRouter
 from federated.session.sealing import ASIDE, SealedFrame
 from federated.session.session import Session
 from psi.protocol import EnvironmentFailed, decode, encode
@@ -39,6 +39,10 @@ LIES: dict[str, Lie] = {
         true,
     ],
     "the end, in its place": lambda true: [replace(true, step=FINISH)],
+    "a farewell": lambda true: [
+        replace(true, step=FAREWELL, counter=ASIDE, sealed=junk(), head=junk()),
+        true,
+    ],
     "another of an old number": lambda true: [replace(true, counter=0, sealed=junk()), true],
     "none": lambda true: [],
 }
