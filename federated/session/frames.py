@@ -269,7 +269,7 @@ class Frames:
             envelope = self.channels[frame.sender].open(frame)
         except NotOpened:
             self._lost(frame.sender)
-            return [], b""
+            return []
         if envelope is not None:
             record.received += len(frame.sealed)
             if frame.counter < self._ledger.frames.get(("received", frame.sender), 0):
