@@ -11,9 +11,9 @@ from federated.contract.terms import PartyTerms
 from federated.tables.basis import left_out_words
 from federated.tables.column_report import ColumnTaken, columns_taken, in_lines
 from federated.tables.frozen import FrozenColumns
-from federated.tables.key_sides import side_by_side
+from federated.tables.key_sides import none_can_match, side_by_side
 from federated.tables.preflight import preflight
-from federated.tables.preflight_report import PreflightReport
+from federated.tables.preflight_report import PreflightReport, what_to_do
 from federated.tables.source import Source
 from federated.text import plain
 from profiles.fits import unnamed_branches, with_categories
@@ -43,12 +43,12 @@ class Looked:
     @property
     def ok(self) -> bool:
         """Whether the job can succeed, as far as this table shows."""
-        return not self.report.problems and not any(one.problem for one in self.taken)
+        return not self.problems
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """All that is in the way, a sentence each."""
-        taken = (f"{one.column!r}: {w}" for one in self.taken if one.problem for w in one.wrong)
+        """All that is in the way, a sentence each: the exit code is 4 where there is one."""
+        taken = (f"{one.column!r}: {why}" for one in self.taken for why in one.stops)
         return (*self.report.problems, *taken)
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,6 +57,7 @@ class Looked:
             "party": self.party,
             "table": self.table,
             **self.report.as_dict(),
+            "problems": list(self.problems),
             "taken": [one.as_dict() for one in self.taken],
             "left_out": self.left_out.get(self.table, {}),
             "ok": self.ok,
@@ -64,9 +65,12 @@ class Looked:
 
     def to_text(self) -> str:
         """The same in lines."""
-        lines = ["other columns:", *(f"  {x}" for x in in_lines(self.taken))] if self.taken else []
+        rest = [replace(c, wrong=tuple(w for w in c.wrong if w not in c.stops)) for c in self.taken]
+        lines = ["other columns:", *(f"  {x}" for x in in_lines(rest))] if rest else []
         lines += [left_out_words(name, counts) for name, counts in self.left_out.items()]
-        shown = "\n".join([self.report.to_text(), *(plain(line, 1000) for line in lines)])
+        remarks = any(one.wrong for one in rest)
+        lines += what_to_do(self.problems, self.report.suggestions, remarks)
+        shown = "\n".join([*self.report.lines(), *(plain(line, 1000) for line in lines)])
         return f"{self.party}: {self.table}\n{shown}\n"
 
 
@@ -95,10 +99,8 @@ def looked_at(
     for party in parties:
         seen_as = admitted(job, source)  # the admissions that it finds are of this party
         report, taken = _columns(job, party, seen_as, bars)
-        ways: list[str] = []
-        terms = None
-        if not any(one.problem for one in taken):
-            ways, terms = in_the_way(job, party.name, seen_as, frozen)
+        stops = [why for one in taken for why in one.stops]
+        ways, terms = in_the_way(job, party.name, seen_as, frozen, stops)
         if terms is not None:
             known[party.name] = terms
         clear = clear and not ways and terms is not None
@@ -109,6 +111,10 @@ def looked_at(
         for name, earlier in seen.items():
             told_of = side_by_side(earlier, report, (name, party.name))
             report = replace(report, suggestions=(*report.suggestions, *told_of))
+            matched = job.receiver in (name, party.name)
+            if matched and report.minimum and none_can_match(earlier, report):
+                apart = f"no key of {party.name} can be one of {name}: nothing can match"
+                report = replace(report, problems=(*report.problems, apart))
         seen[party.name] = report
         if party.name == job.receiver:
             said = (f"{a}: {words}" for a, words in unnamed_branches(job, seen_as).items())

@@ -13,7 +13,7 @@ from dataclasses import replace
 from federated.approval.policy import ONE_PROCESS
 from federated.contract.completion import complete
 from federated.contract.terms import Contract, PartyTerms
-from federated.steps.runner import facts_of
+from federated.steps.runner import checks_of, facts_of
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from profiles.held_columns import check_held
@@ -64,19 +64,34 @@ def signed(
 
 
 def in_the_way(
-    job: Job, party: str, source: Source, frozen: Sequence[FrozenColumns] = ()
+    job: Job,
+    party: str,
+    source: Source,
+    frozen: Sequence[FrozenColumns] = (),
+    known: Sequence[str] = (),
 ) -> tuple[list[str], PartyTerms | None]:
     """Why a job would end before this party signs, as far as its own tables show: a sentence each.
 
-    And its terms, None where they cannot be stated. Raises `EnvironmentFailed` for a missing
-    package, which is the machine's and not the tables'.
+    And its terms, None where they cannot be stated. One thing that is wrong hides no other: each
+    check is asked by itself. What is `known` already, sentences that end the job, is not said
+    again.
+    Raises `EnvironmentFailed` for a missing package, which is the machine's and not the tables',
+    where nothing else is in the way.
     """
     draft, own = nameless_draft(job), list[PartyTerms]()
     found = _sentence(lambda: check_held(job, [party], source, frozen))
-    found += _sentence(lambda: own.append(own_terms(draft, party, source)))
+    if not known:
+        found += _sentence(lambda: own.append(own_terms(draft, party, source)))
+    if not own:
+        terms, checks = draft.party(party), list[Callable[[], object]]()
+        found += _sentence(lambda: ONE_PROCESS.check_columns(draft, terms, source))
+        found += _sentence(lambda: checks.extend(checks_of(terms, source, draft)))
+        for check in checks:
+            found += _sentence(check, machine=True)
     if party == job.receiver:
-        found += _sentence(lambda: check_own(job, source))
-    return found, own[0] if own else None
+        found += _sentence(lambda: check_own(job, source), machine=bool(known or found))
+    new = (text for text in dict.fromkeys(found) if not any(said in text for said in known))
+    return list(new), own[0] if own else None
 
 
 def in_the_way_together(
@@ -94,13 +109,16 @@ def in_the_way_together(
     return found
 
 
-def _sentence(check: Callable[[], object]) -> list[str]:
-    """What a check raises, in words with what to do; nothing where it raises nothing."""
+def _sentence(check: Callable[[], object], *, machine: bool = False) -> list[str]:
+    """What a check raises, in words with what to do; nothing where it raises nothing.
+
+    `machine`: also what it raises of the machine, as other things are in the way.
+    """
     try:
         check()
-    except EnvironmentFailed:
-        raise
     except FedprofileError as error:
+        if isinstance(error, EnvironmentFailed) and not machine:
+            raise
         here = error.hint.startswith("fedprofile preflight")  # which is what says it
         return [f"{error.message}: {error.hint}" if error.hint and not here else error.message]
     return []

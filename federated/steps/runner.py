@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
 from psi.identifiers import check_kind
 
-__all__ = ["STEPS", "facts_of", "run_steps"]
+__all__ = ["STEPS", "checks_of", "facts_of", "run_steps"]
 
 STEPS: tuple[type[Step], ...] = (
     Align,
@@ -98,6 +99,26 @@ def facts_of(
     if basis is None:
         return own
     return replace(own, basis=basis.table, legal_entities="admit" if basis.legal_entities else "")
+
+
+def checks_of(terms: PartyTerms, source: Source, draft: Contract) -> list[Callable[[], object]]:
+    """What `facts_of` looks at, each to be asked by itself: it raises the first thing alone.
+
+    Raises what a table raises that cannot be read.
+    """
+    table = load_table(terms, source)
+    kinds = dict.fromkeys(kind for level in terms.kinds for kind in level)
+    each = (
+        *(replace(terms, keys=(), kinds=(), features=(name,)) for name in terms.features),
+        replace(terms, features=()),
+    )
+    return [
+        *(partial(check_kind, kind) for kind in kinds),
+        *(partial(check_columns, one, table) for one in each),
+        partial(check_packages, draft, terms.name),
+        partial(check_usable, draft, terms.name, table),
+        *(partial(step.check, draft, terms.name, table) for step in STEPS),
+    ]
 
 
 def run_steps(

@@ -54,7 +54,7 @@ _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 class ColumnTaken:
     """One column: what it is taken for, how many rows have no value, how many values differ.
 
-    `wrong` has a sentence for each thing that looks wrong; `problem`: one of them ends the job.
+    `wrong` has a sentence for each thing that looks wrong, `stops` those of them that end the job.
     """
 
     column: str
@@ -64,7 +64,12 @@ class ColumnTaken:
     missing: int
     distinct: int
     wrong: tuple[str, ...] = ()
-    problem: bool = False
+    stops: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> bool:
+        """Whether what is wrong ends the job."""
+        return bool(self.stops)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -103,7 +108,7 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
     values = table.column(name)
     gone = gone_of(table.schema.field(name))
     kind, notes = kind_of(values.type), notes_of(table.schema.field(name))
-    missing, distinct, wrong, problem = values.null_count, _distinct(values, kind), [], False
+    missing, distinct, wrong, stops = values.null_count, _distinct(values, kind), [], list[str]()
     trained = "feature" in roles
     taken = _words(values.type, kind, distinct)
     if missing == len(values):
@@ -116,7 +121,7 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
             taken = f"text, {distinct:,} different" if not trained else f"{distinct:,} categories"
         elif trained or not roles:  # a fact is carried as it is written, a key is read as its kind
             wrong.append(f"{found.why}: {found.hint}")
-            problem = trained
+            stops += wrong[-1:] if trained else []
         wrong += _of_text(values, name, distinct, trained and found.kind == CATEGORY, gone)
         if _GROUPS & set(roles) or (not roles and distinct <= MANY) or found.kind == CATEGORY:
             wrong += _of_spellings(values, distinct)
@@ -152,8 +157,8 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         try:
             _check(table, name, role)
         except InputError as error:
-            wrong.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
-            problem = True
+            stops.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
+            wrong.append(stops[-1])
     rows = len(values)
     return ColumnTaken(
         column=name,
@@ -163,7 +168,7 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         missing=missing,
         distinct=distinct,
         wrong=tuple(wrong),
-        problem=problem,
+        stops=tuple(stops),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from federated.tables.preflight_report import ColumnReport, PreflightReport
 
-__all__ = ["side_by_side"]
+__all__ = ["none_can_match", "side_by_side"]
 
 
 def side_by_side(one: PreflightReport, other: PreflightReport, names: tuple[str, str]) -> list[str]:
@@ -29,10 +29,36 @@ def side_by_side(one: PreflightReport, other: PreflightReport, names: tuple[str,
     return found
 
 
+def none_can_match(one: PreflightReport, other: PreflightReport) -> bool:
+    """Whether the two sides' keys differ for certain at every level: by length, or because all of
+    one begin with 0 and none of the other."""
+    levels = list(zip(one.levels, other.levels, strict=False))
+    return bool(levels) and all(
+        any(
+            _apart(_of(one, left), _of(other, right))
+            for left, right in zip(mine.columns, theirs.columns, strict=False)
+        )
+        for mine, theirs in levels
+    )
+
+
+def _apart(left: ColumnReport, right: ColumnReport) -> bool:
+    """Whether no value of one can be one of the other."""
+    zeros = any(
+        _bare(a) and b.kind == "text" and 0 < b.zeros == b.rows - b.nulls
+        for a, b in ((left, right), (right, left))
+    )
+    return zeros or _lengths_apart(left, right)
+
+
+def _lengths_apart(left: ColumnReport, right: ColumnReport) -> bool:
+    (low, high), (least, most) = left.lengths, right.lengths
+    return bool(high and most) and not (low <= most and least <= high)
+
+
 def _lengths(pair: tuple[ColumnReport, ColumnReport], names: tuple[str, str]) -> list[str]:
     """Where no key of one is as long as any of the other: dashes, a prefix or zeros at one side."""
-    (low, high), (least, most) = pair[0].lengths, pair[1].lengths
-    if not (high and most) or (low <= most and least <= high):
+    if not _lengths_apart(*pair):
         return []
     long = (
         f"{report.column} of {name} {_from(*report.lengths)}"

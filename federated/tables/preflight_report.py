@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ColumnReport", "LevelReport", "PreflightReport"]
+__all__ = ["ColumnReport", "LevelReport", "PreflightReport", "what_to_do"]
 
 _NOTHING = "nothing to mend"
 
@@ -158,6 +158,10 @@ class PreflightReport:
 
     def to_text(self) -> str:
         """The report for a terminal."""
+        return "\n".join([*self.lines(), *what_to_do(self.problems, self.suggestions)])
+
+    def lines(self) -> list[str]:
+        """What was counted, without what to do about it."""
         keyed = f"{self.usable:,} with a usable key ({_share(self.usable, self.rows_)})"
         lines = [f"{self.rows_:,} rows, {keyed}"]
         for column in self.columns:
@@ -178,12 +182,21 @@ class PreflightReport:
                 f"key {number} ({' + '.join(level.columns)}): {level.usable:,} usable, "
                 f"{level.distinct:,} distinct{repeats}, first usable key of {level.reached:,} rows"
             )
-        for what, texts in (
-            ("the job cannot succeed with this table:", self.problems),
-            ("what to do:", self.suggestions),
-        ):
-            lines += [what] * bool(texts) + [f"  - {text}" for text in texts]
-        return "\n".join(lines if self.problems or self.suggestions else [*lines, _NOTHING])
+        return lines
+
+
+def what_to_do(
+    problems: Sequence[str], suggestions: Sequence[str], remarks: bool = False
+) -> list[str]:
+    """What is in the way and what to mend, in lines; that nothing is where there are no `remarks`
+    either."""
+    found = list[str]()
+    for what, texts in (
+        ("the job cannot succeed with this table:", problems),
+        ("what to do:", suggestions),
+    ):
+        found += [what] * bool(texts) + [f"  - {text}" for text in texts]
+    return found if found or remarks else [_NOTHING]
 
 
 def _share(part: int, whole: int) -> str:

@@ -24,10 +24,11 @@ def preflight(
     Counts only; no value is shown and nothing is sent. Ends with exit code 0 where the job can
     succeed with these columns, also if there is something to mend; with 4 where a table cannot be
     read or lacks a key column, a column cannot be what the job takes it for, what it holds is in
-    the way of a step (a label with three classes, a manager twice), no row has a usable key, or
-    fewer than [align] minimum_overlap or more than largest_set have one, or plan would refuse the
-    job for anything else; with 3 where a file is wrong, with 7 where an optional package is
-    missing.
+    the way of a step (a label with three classes, a manager twice), no row has a usable key, fewer
+    than [align] minimum_overlap or more than largest_set have one, no key of a party can be one of
+    the receiver's where both tables are bound (how many do match is not looked at), or plan would
+    refuse the job for anything else; with 3 where a file is wrong, with 7 where an optional package
+    is missing.
     """
     import json
 

@@ -159,3 +159,32 @@ bins = 2
     one_bound = tables.read_text().split("[bureau.t]")[0]  # the other's policy is its own
     tables.write_text(one_bound)
     assert CliRunner().invoke(app, ["plan", str(job), "--tables", str(tables)]).exit_code == 0
+
+
+def test_one_thing_in_the_way_hides_no_other_and_the_block_lists_all(tmp_path: Path) -> None:
+    """Numbers with marks, a header in mid-file and a manager twice: one was told, or none."""
+    marks = [f"{i}.{i + 100:03},5" for i in range(1, 91)]
+    left = ["0", "1", "left"] * 30
+    code, told = said(tmp_path, "bank", x=marks, left=left, manager=["Ann", "Ann"])
+    assert code == 4
+    for part in ("'x': 90 different texts that spell numbers", "found 3 classes", "1 repeat one"):
+        assert told.count(part) == 1, told
+    words = ["preflight", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    shown = CliRunner().invoke(app, [*words, "--party", "bank"])
+    assert shown.exit_code == 4
+    assert "nothing to mend" not in shown.output
+    block = shown.output.split("the job cannot succeed with this table:")[1]
+    assert "spell numbers" in block
+    assert "3 classes" in block
+    assert shown.output.count("spell numbers") == 1
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_nothing_to_mend_is_said_where_there_is_no_remark_either(
+    tmp_path: Path, empty: bool
+) -> None:
+    x = np.nan if empty else np.arange(90) / 7
+    assert said(tmp_path, "bank", id=[f"c{i:02}" for i in range(90)], x=x) == (0, "")
+    words = ["preflight", str(tmp_path / "job.toml"), "--tables", str(tmp_path / "tables.toml")]
+    shown = CliRunner().invoke(app, [*words, "--party", "bank"])
+    assert ("nothing to mend" in shown.output) == (not empty), shown.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from federated.tables.key_sides import side_by_side
+from federated.tables.key_sides import none_can_match, side_by_side
 from federated.tables.preflight import preflight
 from federated.tables.preflight_report import PreflightReport
 
@@ -43,3 +43,12 @@ def test_keys_of_other_lengths_cannot_match(other: list[str]) -> None:
     (told,) = side_by_side(looked_at(one), looked_at(other), ("bank", "tel"))
     assert f"keys of k of bank 6 and k of tel {length} characters: none can match" in told
     assert not side_by_side(looked_at(one), looked_at([*other, "AB0001"]), ("bank", "tel"))
+
+
+def test_keys_that_differ_for_certain_are_known_to_match_nothing() -> None:
+    """All of one side begin with 0, none of the other: the code was 0 all the same."""
+    assert none_can_match(looked_at(ZEROS), looked_at(BARE))
+    assert none_can_match(looked_at(BARE), looked_at(ZEROS))
+    assert none_can_match(looked_at(BARE), looked_at(["AB-0001", "AB-0002"]))
+    assert not none_can_match(looked_at(BARE), looked_at([*ZEROS, "301"]))
+    assert not none_can_match(looked_at(BARE), looked_at(["a11", "b22"]))
