@@ -5,8 +5,9 @@ For the owner's eyes before a job: counts and names only, never a value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from federated.readers.advice import how_dated, listed_nulls, quoted_name
 from federated.readers.fillers import FILLERS
 from federated.readers.settle import gone_of, notes_of
 from federated.tables.advice import looks_like
+from federated.tables.alike import copies
 from federated.tables.column_roles import check_role, kind_of
 from federated.tables.inferred import (
     CATEGORY,
@@ -47,6 +49,9 @@ _GROUPS = frozenset({"segment", "category", "list column"})
 _AMOUNTS = frozenset({"feature", "measure", "label", "fact"})
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _UNSEEN = "[\\s\u00a0\u00ad\u200b-\u200f\u2060\ufeff]+"
+_DATED = re.compile(
+    r"(?i)date|datum|day|opened|closed|since|until|birth|expir|(?:_|\b)(?:on|at|dt)$|日|时间|時間"
+)
 _QUOTED = r"^\s+[\"'].*[\"']\s*$"
 
 
@@ -90,7 +95,13 @@ def columns_taken(table: pa.Table, roles: Mapping[str, Sequence[str]]) -> list[C
 
     A column without a role is looked at as a fact.
     """
-    return [_column(table, name, tuple(asked)) for name, asked in roles.items()]
+    found = [_column(table, name, tuple(asked)) for name, asked in roles.items()]
+    told = copies(table, [c.column for c in found if "feature" in c.roles and not c.problem])
+    said = "is {!r} once more, or a straight line of it: a model has the same twice; leave one out"
+    return [
+        replace(c, wrong=(*c.wrong, said.format(told[c.column]))) if c.column in told else c
+        for c in found
+    ]
 
 
 def in_lines(found: Iterable[ColumnTaken]) -> list[str]:
@@ -130,6 +141,13 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         wrong += _of_numbers(table, name, bool({"feature", "measure"} & set(roles)), gone)
     if trained and distinct == 1 and missing < len(values):
         wrong.append("the same value in all rows that have one: it tells a model nothing")
+    elif trained and 1 < distinct <= _TOLD <= len(values) and not stops:
+        apart = len(values) - missing - _most(values, kind)
+        if apart + missing < _TOLD or (apart < _TOLD and numeric):
+            wrong.append(
+                f"fewer than {_TOLD} rows differ from its most frequent value, or have one: a "
+                "training takes no such column in; leave it out, or see whether the export lost it"
+            )
     most = _most(values, kind) if "segment" in roles and len(values) >= _TOLD else 0
     if 0 < most < _TOLD:
         wrong.append(
@@ -140,6 +158,12 @@ def _column(table: pa.Table, name: str, roles: tuple[str, ...]) -> ColumnTaken:
         wrong.append(
             f"{count:,} values are no days as dates in tables.toml says, the first in row "
             f"{notes['undated_row']:,}: {how_dated(values, name, declared=True)}"
+        )
+    if kind == "number" and _DATED.search(name) and _serial(values):
+        wrong.append(
+            "whole numbers from 30,000 to 60,000, in a column named like a day: where a "
+            "spreadsheet has counted days (45931 is 2025-10-01), set dates = { "
+            f'{quoted_name(name)} = "excel" }} in tables.toml'
         )
     if notes.get("thousands"):
         key = quoted_name(name)
@@ -183,6 +207,14 @@ def _distinct(values: pa.ChunkedArray, kind: str) -> int:
     if kind in ("nested", "list", "other", "bytes", "nothing"):
         return 0
     return int(pc.count_distinct(values).as_py())
+
+
+def _serial(values: pa.ChunkedArray) -> bool:
+    """Whether these are whole numbers that a spreadsheet has for days of 1982 to 2064."""
+    if not pa.types.is_integer(values.type):
+        return False
+    ends = pc.min_max(values).as_py()
+    return ends["min"] is not None and ends["min"] >= 30_000 and ends["max"] <= 60_000
 
 
 def _most(values: pa.ChunkedArray, kind: str) -> int:

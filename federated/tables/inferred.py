@@ -45,6 +45,9 @@ FEW = 10
 """Up to so many different texts are categories, also where each spells a number (10%, 20%)."""
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+_POINT = r"^[+-]?(?:\d{1,3}(?:,\d{3})+\.\d+|\d+\.\d{1,2})$"
+_COMMA = r"^[+-]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,\d{1,2})$"
+"""Numbers of which it is certain what stands before the fraction."""
 _DATE = r"^\d{4}\D{1,2}\d{1,2}\D{1,2}\d{1,2}(?:\D.*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D.*)?$"
 _NAMED = rf"^(?:\d{{1,2}}[ ./-])?{MONTH}[ ./,-]+(?:\d{{1,2}}, *)?\d{{2,4}}(?:\D.*)?$"  # 1 Mar 2026
 
@@ -104,6 +107,8 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
         return Taken(CATEGORY, distinct=many)
     known = distinct.filter(pc.invert(among(distinct, _WORDS)))
     numbers = _count(known, _NUMBER)
+    if many > FEW and (why := _two_marks(text, known)):
+        return Taken("", why, "export the column with one of them", many)
     if known and numbers == len(known):
         return _of_numbers(name, distinct, known, many)
     if numbers * 2 > len(known):
@@ -134,6 +139,19 @@ def _decided(name: str, values: pa.ChunkedArray, notes: dict[str, Any]) -> Taken
             many,
         )
     return Taken(CATEGORY, distinct=many)
+
+
+def _two_marks(text: pa.ChunkedArray, known: pa.Array) -> str:
+    """Where some numbers have a point before the fraction and some a comma; else ""."""
+    point, comma = (_count(known, pattern) for pattern in (_POINT, _COMMA))
+    if not point or not comma or 2 * _count(known, f"{_POINT}|{_COMMA}|{_NUMBER}") <= len(known):
+        return ""
+    trimmed, told = pc.utf8_trim_whitespace(text), list[str]()
+    for mark, pattern in (("point", _POINT), ("comma", _COMMA)):
+        there = pc.fill_null(pc.match_substring_regex(trimmed, pattern), False)
+        rows, first = int(pc.sum(there).as_py()), int(pc.index(there, True).as_py()) + 1
+        told.append(f"a {mark} before the fraction in {rows:,}, the first in row {first:,}")
+    return f"two spellings of numbers: {told[0]}; {told[1]}"
 
 
 def mostly_dates(distinct: pa.Array | pa.ChunkedArray) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -139,3 +141,50 @@ def test_a_name_that_looks_alike_is_pointed_at(tmp_path: Path, name: str) -> Non
     with pytest.raises(InputError, match="no column 'other'") as caught:
         TablesFile.load(tmp_path / "tables.toml")["b.t"].load(["other"])
     assert len(caught.value.hint) < 200
+
+
+def told_of(columns: dict[str, Any], name: str) -> str:
+    """What is said of a feature."""
+    found = columns_taken(pa.table(columns), {c: ["feature"] for c in columns})
+    return next(" ".join(one.wrong) for one in found if one.column == name)
+
+
+@pytest.mark.parametrize("thousands", [True, False])
+def test_two_decimal_marks_in_one_column_are_told_with_rows(thousands: bool) -> None:
+    texts = [f"{2029.57 + 31 * i:{',' * thousands}.2f}" for i in range(60)]
+    swap = str.maketrans(",.", ".,")
+    mixed = [text.translate(swap) if i % 3 == 1 else text for i, text in enumerate(texts)]
+    (found,) = columns_taken(pa.table({"x": mixed}), {"x": ["feature"]})
+    assert found.problem
+    assert "a point before the fraction in 40, the first in row 1;" in found.wrong[0]
+    assert "a comma before the fraction in 20, the first in row 2: export" in found.wrong[0]
+    (found,) = columns_taken(pa.table({"x": texts}), {"x": ["feature"]})
+    assert "two spellings" not in " ".join(found.wrong)
+
+
+def test_a_column_of_which_a_training_takes_nothing_is_told() -> None:
+    few = [float(i) if i < 7 else None for i in range(90)]
+    assert "a training takes no such column in" in told_of({"x": few}, "x")
+    one = ["a"] * 80 + ["b"] * 10
+    assert "a training takes no such column in" in told_of({"x": one}, "x")
+    gaps = ["a"] * 45 + [None] * 40 + ["b"] * 5  # what is missing is a column of its own
+    assert "takes no such column" not in told_of({"x": gaps}, "x")
+    assert "takes no such column" not in told_of({"x": [0, 0, 1] * 30}, "x")
+
+
+def test_columns_that_say_the_same_are_told_once() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=500), rng.normal(size=500)
+    gaps = np.where(np.arange(500) % 7 == 0, np.nan, x)
+    given = {"x": x, "y": y, "twice": 3 - 2 * x, "gaps": gaps, "near": x + 1e-3 * y}
+    columns = {name: pa.array(values, from_pandas=True) for name, values in given.items()}
+    assert "is 'x' once more" in told_of(columns, "twice")
+    for name in ("x", "y", "gaps", "near"):
+        assert "once more" not in told_of(columns, name)
+
+
+def test_days_that_a_spreadsheet_has_counted_are_told_by_the_columns_name() -> None:
+    days = [42000 + 31 * i for i in range(60)]
+    assert 'dates = { opened = "excel" }' in told_of({"opened": days}, "opened")
+    assert "excel" not in told_of({"balance": days}, "balance")
+    assert "excel" not in told_of({"opened": [1, *days]}, "opened")
