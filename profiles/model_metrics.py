@@ -20,6 +20,7 @@ def model_metrics(model: Model) -> dict[str, Any]:
         "gain": _interval(model.gain),
         "gain_rows": _interval(model.gain_rows),
         "warnings": list(model.warnings),
+        "dropped": list(model.dropped),
         "scores": {
             s.name: {
                 "auc": rounded(s.auc),

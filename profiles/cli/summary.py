@@ -59,7 +59,7 @@ def print_summary(result: JobResult) -> None:
                 f"look at this: {plain(model.task, 40)} is no better than {than}: see the interval"
             )
             console.print(told, highlight=False, markup=False)
-        for warning in model.warnings:
+        for warning in (*model.warnings, *model.dropped):
             console.print(f"look at this: {plain(warning, 400)}", highlight=False, markup=False)
     for summed in join_sum_metrics(result.federation.outcome):
         console.print(f"shared with {summed['partner']}  {summed['shared']}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,9 @@ class OutOfTime:
     numbers: tuple[Goodness, ...] = ()
 
 
+_DROPPED = re.compile(r": dropped, |no split is possible$")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One trained task. `scores` begin with the one to compare with (alone), if there is one.
@@ -148,6 +152,11 @@ class Model:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     card: Card | None = None
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The notes that say that a column is in no model."""
+        return tuple(note for note in self.notes if _DROPPED.search(note))
 
     @property
     def by_chance(self) -> Interval | None:
