@@ -23,7 +23,7 @@ import pytest
 
 import federated
 import fedprofile
-import profiles
+import profiles.views
 import psi
 from psi import AlignSettings, Refused, intersect
 from psi.align import PROTOCOLS
