@@ -16,6 +16,7 @@ from profiles.views.basic_facts import BASIC_FACTS
 from profiles.views.contribution import CONTRIBUTION
 from profiles.views.flow_behaviour import FLOW_BEHAVIOUR
 from profiles.views.links import LINKS
+from profiles.views.monthly_flows import MONTHLY_FLOWS
 from profiles.views.products import PRODUCTS
 from profiles.views.view import Column, Known, View
 from psi.protocol.errors import JobError
@@ -27,7 +28,9 @@ LOOKED_AT = (
 
 __all__ = ["LOOKED_AT", "VIEWS", "columns_of", "feature_frame", "named"]
 
-VIEWS = {v.name: v for v in (BASIC_FACTS, PRODUCTS, FLOW_BEHAVIOUR, LINKS, CONTRIBUTION)}
+VIEWS = {
+    v.name: v for v in (BASIC_FACTS, PRODUCTS, FLOW_BEHAVIOUR, MONTHLY_FLOWS, LINKS, CONTRIBUTION)
+}
 
 
 def named(name: str, where: str = "views") -> View:
