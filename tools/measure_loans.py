@@ -7,7 +7,8 @@ all columns of a view as of the loan's day, or the file's end where that is earl
 of days without data. Compared with shares of operations among the same accounts' rows before the
 loan. Logistic regression (C = 1; currencies as log(1 + x); what is missing gets the training part's
 mean), five stratified folds, twenty times, by the same folds for both. Errors are a bootstrap over
-loans of their predictions. Nothing is chosen by the result.
+loans of their predictions. The view's columns were made with prototypes on the same loans in sight,
+which gave .67 to .73 by window and columns: the interval does not count that.
 """
 
 from __future__ import annotations
