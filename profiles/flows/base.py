@@ -22,11 +22,12 @@ import ibis
 
 from profiles.flows.engine import Engine
 from profiles.flows.settings import DIGITS, PRODUCTS, Bound, FlowSettings, Source
-from profiles.flows.values import add_day, add_minor, as_number, as_text
+from profiles.flows.values import add_day, add_minor, as_number, as_text, carries_zone
 
-__all__ = ["Base", "base_model"]
+__all__ = ["ZONED", "Base", "base_model"]
 
 REPEATED = "this id came before"
+ZONED = "the time is a text that carries a zone"
 _TEXTS = (
     "counterparty_account",
     "counterparty_name",
@@ -122,6 +123,7 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
     refused = ibis.cases(
         (table.id == "", "no id"),
         (table.account == "", "no account"),
+        (table.day.isnull() & carries_zone(table._time, source.dates), ZONED),
         (table.day.isnull(), "no day, or none that can be read"),
         (table.signed.isnull(), "no amount, or none that can be read"),
         (table.signed == 0, "the amount is zero"),

@@ -13,7 +13,7 @@ import ibis
 
 from profiles.flows.flows import Flows
 from profiles.flows.settings import KINDS, PRODUCTS, Bound
-from profiles.flows.values import add_day, add_minor, as_number, as_text
+from profiles.flows.values import add_day, add_minor, as_number, as_text, carries_zone
 
 __all__ = ["SHOWN_FROM", "beside_notes", "shown_codes"]
 
@@ -132,7 +132,9 @@ def _unread_days(table: Any, bound: Bound, so: str) -> Iterator[str]:
         if f"_said_{name}" in table.columns and name in bound.columns:
             wrong = (table[f"_said_{name}"] != "") & table[f"_day_{name}"].isnull()
             if count := _count(table, wrong):
-                yield f" {name}: {count:,} days cannot be read: {so}"
+                zoned = _count(table, wrong & carries_zone(table[f"_said_{name}"], "yyyy-mm-dd"))
+                why = f" ({zoned:,} carry a zone)" if zoned else ""
+                yield f" {name}: {count:,} days cannot be read{why}: {so}"
 
 
 def _count(table: Any, condition: Any = None) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from profiles.flows.base import ZONED
 from profiles.flows.beside import beside_notes, shown_codes
 from profiles.flows.flows import Flows
 from profiles.flows.settings import Bound, Source
-from profiles.flows.values import LONGEST, as_text
+from profiles.flows.values import LONGEST, as_text, drops_clock
 
 __all__ = ["FlowCheck", "check_flows"]
 
@@ -134,7 +135,28 @@ def _notes(flows: Flows, refused: dict[str, dict[str, int]]) -> list[str]:
     for source in flows.settings.sources:
         if "an unknown code of direction" in refused.get(source.table, {}):
             notes.append(_unknown(flows, source))
+        if zoned := refused.get(source.table, {}).get(ZONED):
+            notes.append(
+                f"{source.where} time: {zoned:,} times carry a zone: store them as timestamps with"
+                " a zone (a view's cast, Parquet), or as that zone's time without its mark, with"
+                " stored_zone"
+            )
+        if dropped := _dropped(flows, source):
+            notes.append(
+                f"{source.where} dates: {dropped:,} times have a time of day for which"
+                f" {source.dates!r} has no place (hh, mi, ss): what is read is at midnight"
+            )
     return [*notes, *beside_notes(flows)]
+
+
+def _dropped(flows: Flows, source: Source) -> int:
+    """Rows with a time of day that is not read; only the bank knows whether that was meant."""
+    table = flows.engine.columns_of(source)
+    time = table[source.columns["time"]]
+    kind = time.type()
+    if "hh" in source.dates or not (kind.is_string() or kind.is_integer()):
+        return 0
+    return int(table.filter(drops_clock(time, source.dates)).count().to_pyarrow().as_py())
 
 
 def _unknown(flows: Flows, source: Source) -> str:

@@ -22,6 +22,8 @@ __all__ = [
     "add_minor",
     "as_number",
     "as_text",
+    "carries_zone",
+    "drops_clock",
     "is_whole",
     "plain_text",
     "searched_text",
@@ -53,6 +55,14 @@ _CHINESE = "[^ -~]+"
 _BESIDE = "[a-z0-9][^ -~]|[^ -~][a-z0-9]"
 _FAR = 1e12
 _DIGITS = "^[0-9]{1,18}$"
+_PLACES = ("yyyy", "yy", "mm", "dd", "hh", "mi", "ss")
+_ZONE = "([Zz]|UTC|GMT|(UTC|GMT)?[+-](0?[0-9]|1[0-4])(:?[0-9]{2})?)( *\\[[A-Za-z0-9_/+-]+\\])?$"
+_CLOCKS = (
+    "[0-9]:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?",
+    "[0-9][-Tt ][0-9]{2}[.][0-9]{2}[.][0-9]{2}([.][0-9]+)?",
+    "[0-9]{6}[Tt ]?[0-9]{4}([0-9]{2}([.,][0-9]+)?)?",
+    "[0-9][Tt][0-9]{2}([0-9]{2}([0-9]{2}([.,][0-9]+)?)?)?",
+)
 _AMOUNT = (
     "_text",
     "_power",
@@ -186,7 +196,7 @@ def add_minor(
 def add_day(table: Any, column: str, made: str, dates: str, stored: str, zone: str) -> Any:
     """`table` with `made`, the day in `zone`, and `made_second`, the second of that day.
 
-    Both are null where there is no such time.
+    Both are null where there is no such time, or a text carries its own zone (`carries_zone`).
 
     Args:
         column: dates, timestamps, or text or whole numbers written as `dates` says.
@@ -217,6 +227,7 @@ def add_day(table: Any, column: str, made: str, dates: str, stored: str, zone: s
         else_=31,
     )
     inside = table._year.between(1800, 2199) & table._month.between(1, 12) & (table._day >= 1)
+    inside = inside & ~_zoned(table._text, dates)
     table = table.mutate(_good=inside & (table._day <= last))
     text = table._year.cast("string") + "-" + _two(table._month) + "-" + _two(table._day)
     table = table.mutate(_text=ibis.ifelse(table._good, text, "2000-01-01"))
@@ -230,6 +241,34 @@ def add_day(table: Any, column: str, made: str, dates: str, stored: str, zone: s
         return table
     table = table.mutate(_naive=table[made].cast("timestamp") + table[second].as_interval("s"))
     return _shifted(table, stored, zone, made)
+
+
+def carries_zone(column: Any, dates: str) -> Any:
+    """Whether a text ends with a time of day and its zone (Z, +08:00, -0500, +08), which `dates`
+    has no place for. Read without it, it would be an hour of another zone, often another day."""
+    return _zoned(as_text(column), dates) if column.type().is_string() else ibis.literal(False)
+
+
+def _zoned(text: Any, dates: str) -> Any:
+    end = _end(dates)
+    # behind the last place: in "hh:mi dd-mm-yyyy" what looks like a zone is a part of the date
+    marked = text.re_search(f"^.{{{end}}}.*{_ZONE}")
+    marked = marked & text.re_search(f"({'|'.join(_CLOCKS)}) *{_ZONE}")
+    # looked for first: most texts end where the form ends
+    return ibis.ifelse(text.length() > end, marked, False)
+
+
+def drops_clock(column: Any, dates: str) -> Any:
+    """Whether a time of day, not midnight, stands behind a form that has no place for one."""
+    text, end = as_text(column), _end(dates)
+    clock = text.re_search(f"^.{{{end}}}[^0-9]{{0,3}}[0-9]{{1,2}}[:.]?[0-9]{{2}}")
+    clock = clock & text.re_search(f"^.{{{end}}}.*[1-9]")
+    return ibis.ifelse(text.length() > end, clock & ~_zoned(text, dates), False)
+
+
+def _end(dates: str) -> int:
+    """Where the last place of the form ends."""
+    return max(dates.find(mark) + len(mark) for mark in _PLACES if mark in dates)
 
 
 def _two(part: Any) -> Any:

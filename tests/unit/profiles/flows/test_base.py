@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -124,6 +125,62 @@ def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) 
         "orders] amount: 1 cannot be read: no payment is known by them",
         "orders]: no rule asks for an order's category, so they say nothing yet",
     ]
+
+
+ZONES = ("Z", "z", "-05:00", "+0000", "+08", " +08:00", " UTC", "GMT+8", "+08:00[Asia/Shanghai]")
+CLOCKS = ("T20:30:00", " 20:30", "T20:30:00.123456", "T203000", " 20.30.00", "T20")
+BARE = ("", "T20:30:00", " 20:30", "-20.30.00", "日 20:30", " 00:00:00", "T00:00", "T203000")
+
+
+def test_a_text_that_carries_a_zone_is_refused_and_not_read_as_another_zones_hour() -> None:
+    zoned = [f"2026-06-30{clock}{zone}" for clock in CLOCKS for zone in ZONES]
+    times = [*zoned, *(f"2026-06-30{clock}" for clock in BARE), "2026-06-31T10:00:00"]
+    rows = [{"id": str(i), "account": "A", "time": t, "amount": 1.0} for i, t in enumerate(times)]
+    flows = flows_of(rows)
+    found = check_flows(flows)
+    assert found.refused == {
+        "given.transactions": {
+            "the time is a text that carries a zone": len(zoned),
+            "no day, or none that can be read": 1,
+        }
+    }
+    assert found.first == found.last == "2026-06-30"
+    carried, dropped = found.notes
+    assert f" time: {len(zoned)} times carry a zone: store them as timestamps" in carried
+    assert " dates: 6 times have a time of day for which 'yyyy-mm-dd' has no place" in dropped
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "second"),
+    [
+        ("yyyy-mm-ddThh:mi:ss", "2026-06-30T20:30:00", 73800),
+        ("hh:mi dd-mm-yyyy", "20:30 30-06-2026", 73800),
+        ("dd.mm.yy-hh:mi", "30.06.26-10:30", 37800),
+        ("yyyy-mm-dd-hh:mi", "2026-06-30-10:30", 37800),
+        ("yyyymmddhhmi", "202606302030", 73800),
+        ("yyyy-mm-ddThh:mi:ss", "2026-06-30T20:30:00-05:00", None),
+        ("yyyymmddhhmiss", "20260630203000+0800", None),
+    ],
+)
+def test_what_a_form_has_a_place_for_is_no_zone(form: str, text: str, second: int | None) -> None:
+    given = flows_of([{"id": "1", "account": "A", "time": text, "amount": 1.0}])
+    (source,) = given.settings.sources
+    flows = Flows(replace(given.settings, sources=(replace(source, dates=form),)), given.engine)
+    day = dt.date(2026, 6, 30)
+    assert rows_of(flows.base.good, "day", "second") == ([(day, second)] if second else [])
+    assert len(check_flows(flows).notes) == (0 if second else 1)
+
+
+def test_a_day_beside_that_carries_a_zone_is_said_to(tmp_path: Path) -> None:
+    file = tables_file(tmp_path, "1,A,2024-02-29,1,C,USD,\n")
+    (tmp_path / "rates.csv").write_text(
+        "ccy,rate,since\nUSD,8,2024-01-01\nUSD,9,2024-01-31T20:00Z\n"
+    )
+    flows = Flows.load(file)
+    assert rows_of(flows.base.good, "id", "minor") == [("1", 800)]
+    assert any(
+        "since: 1 days cannot be read (1 carry a zone): left" in n for n in check_flows(flows).notes
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,12 @@ from profiles.flows.map import by_month, flow_map
 from profiles.flows.settings import Bound, Terms
 from profiles.flows.summary import type_table
 from profiles.flows.taxonomy import Taxonomy
+from profiles.flows.values import add_day, carries_zone, drops_clock
 from profiles.label_tasks import assets_of
 from profiles.labels import churn
 from profiles.views.frame import LOOKED_AT
 from tests.unit.profiles.flows.made import few_types
+from tests.unit.profiles.flows.test_base import BARE, CLOCKS, ZONES
 from tests.unit.profiles.flows.test_breaks import paid, tenth
 from tests.unit.profiles.flows.test_leaks import CASE, moves
 from tests.unit.profiles.views.world import USED
@@ -164,6 +166,34 @@ def test_postgresql_types_the_wheels_own_texts_the_same(cluster: str) -> None:
         return sorted(rows, key=lambda row: str(row["id"]))
 
     assert rules(there.create_table) == rules(partial(arrow_expression, duckdb_connection()))
+
+
+def read_times(put: Callable[[str, pa.Table], Any]) -> list[tuple[Any, ...]]:
+    """What is made of texts with and without a zone."""
+    times = [f"2026-06-30{clock}{zone}" for clock in CLOCKS for zone in ZONES]
+    times += [f"2026-06-30{clock}" for clock in BARE]
+    table = put("times", pa.table({"id": [str(i) for i in range(len(times))], "time": times}))
+    form = "yyyy-mm-dd"
+    zoned, dropped = carries_zone(table.time, form), drops_clock(table.time, form)
+    table = add_day(table.mutate(zoned=zoned, dropped=dropped), "time", "day", form, "UTC", "UTC")
+    rows = table.select("time", "zoned", "dropped", "day", "day_second").to_pyarrow().to_pylist()
+    return sorted(tuple(row.values()) for row in rows)
+
+
+@pytest.mark.postgres
+def test_postgresql_sees_the_same_zones_in_texts(cluster: str) -> None:
+    there = ibis.postgres.connect(host=cluster, user="postgres", database="postgres")
+    assert read_times(there.create_table) == read_times(
+        partial(arrow_expression, duckdb_connection())
+    )
+
+
+@pytest.mark.spark
+def test_spark_sees_the_same_zones_in_texts(spark: Any) -> None:
+    def put(name: str, table: pa.Table) -> Any:
+        return spark.create_view(name, ibis.memtable(table))
+
+    assert read_times(put) == read_times(partial(arrow_expression, duckdb_connection()))
 
 
 @pytest.mark.spark
