@@ -93,7 +93,8 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     assert (offers.offer == "saver").all()
     assert offers.offer_cost.to_numpy() == pytest.approx(offers.offer_value.to_numpy() / 4)
     money = metrics["money"]["offer"]
-    assert (money["left"], money["by"]) == (pytest.approx(offers.offer_left.sum()), "rule")
+    left = pytest.approx(offers.offer_left.sum(), abs=0.0051)  # money is told in hundredths
+    assert (money["left"], money["by"]) == (left, "rule")
     assert metrics["left_out"]["offer"]["offer"]["within no tier of an offer"] > 0
     reasons = metrics["left_out"]["loan"]
     counted = sum(count for stage in reasons.values() for count in stage.values())
