@@ -6,7 +6,9 @@ dropped, and after a restart gaps are waited for. What has to wait lies on a `Sh
 
 Where a frame's seal does not hold, or one is missing, whoever carries frames may have done it. All
 that was not opened is dropped then and asked for again (`again`): a true frame that was taken for
-the repeat of a false one comes back so.
+the repeat of a false one comes back so. Before there is a contract, frames that a peer has sealed
+under the one to come cannot be told from false ones: they wait apart and keep nobody's place
+(`doubt`), until they can.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class _Peer:
     gaps: bool
     waiting: deque[Waiting] = field(default_factory=deque)
     ahead: dict[int, Waiting] = field(default_factory=dict)
+    doubted: dict[int, Waiting] = field(default_factory=dict)
 
 
 class Arrivals:
@@ -53,7 +56,27 @@ class Arrivals:
         peer = self._peers[name]
         for waiting in (*peer.waiting, *peer.ahead.values()):
             self._shelf.take(waiting)
-        self._peers[name] = _Peer(opened, opened, gaps=True)
+        self._peers[name] = _Peer(opened, opened, gaps=True, doubted=peer.doubted)
+
+    def doubt(self, frame: SealedFrame) -> None:
+        """Keep a frame of which only the contract will say whether it is true."""
+        doubted = self._peers[frame.sender].doubted
+        if frame.counter not in doubted and len(doubted) < MOST_AHEAD:
+            doubted[frame.counter] = self._shelf.put(frame)
+
+    def kept(self, frame: SealedFrame) -> bool:
+        """Let a frame wait in its turn; False where one before it is missing."""
+        skips = self.skips(frame)
+        if not skips:
+            self.put(frame)
+        return not skips
+
+    def doubted(self, name: str) -> list[SealedFrame]:
+        """What waits so of a peer, in the order of its numbers; it waits no more."""
+        peer = self._peers[name]
+        frames = [self._shelf.take(peer.doubted[number]) for number in sorted(peer.doubted)]
+        peer.doubted.clear()
+        return frames
 
     def put(self, frame: SealedFrame, now: str = "") -> SealedFrame | None:
         """Take one frame; it comes back if step `now` wants it next.

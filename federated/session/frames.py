@@ -1,8 +1,7 @@
 """A session's frames: sealed, numbered, kept to be sent again, each with its sender's ledger head.
 
 What comes is opened in its sender's order, its head checked and kept, and both noted in the ledger.
-A frame that does not open is as if it had never come: whoever carries frames can have made it, and
-ends no job with it. Its sender is asked for the true one; where that goes on, the job rests.
+What no key of its sender's has sealed or signed is as if it had never come (`unopened`).
 A party that was killed asks for what it lacks, and its peers for what they lack.
 """
 
@@ -12,10 +11,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.ledger.lines import Head, Ledger, check_head
+from federated.session.again import Again, question
 from federated.session.arrivals import Arrivals
 from federated.session.bundles import bundled, kinds_of, parted
 from federated.session.farewell import Farewell
@@ -33,6 +33,7 @@ from federated.session.sealing import (
     SealedFrame,
     frame_step,
 )
+from federated.session.unopened import Unopened, addressed
 from psi.protocol import (
     Envelope,
     EnvironmentFailed,
@@ -41,15 +42,12 @@ from psi.protocol import (
     PeerError,
     PeerGone,
     Random,
-    Range,
-    Text,
     decode,
     encode,
-    message,
 )
 from psi.protocol.codec import peek
 
-__all__ = ["FINISH", "Frames", "Progress", "Sealed", "StepRecord"]
+__all__ = ["FINISH", "NEGOTIATION", "Frames", "Progress", "Sealed", "StepRecord"]
 
 Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
@@ -60,24 +58,10 @@ LISTEN = 0.5
 MOST_RESENDS = 100
 """Restarts of one peer in one job."""
 
-MOST_UNOPENED = 20
-"""Frames in one peer's name that do not open, or of which one before is missing, in one life."""
+NEGOTIATION = "contract"
+"""The step before there is a contract."""
 
 _HANDSHAKE, _RESUME = "handshake", "resume"
-
-
-@message(0xA6)
-@dataclass(frozen=True)
-class _Again:
-    """A party that was killed is back: the other sends its frames again from `received` on.
-
-    With `asks` it is to say what it has received too.
-    """
-
-    sender: Annotated[str, Text(64)]
-    receiver: Annotated[str, Text(64)]
-    received: Annotated[int, Range(0, 2**40)]
-    asks: Annotated[int, Range(0, 1)]
 
 
 @dataclass
@@ -132,7 +116,7 @@ class Frames:
         self._shelf, nothing = journal.shelf(), dict.fromkeys(self._peers, 0)
         self._arrivals = Arrivals(nothing, self._shelf, gaps=ledger.reopened)
         self._resends = dict.fromkeys(self._peers, 0)
-        self._unopened = dict.fromkeys(self._peers, 0)
+        self._unopened = Unopened(self._peers, ledger)
         self._gone_peer: PeerGone | None = None
         self._notes = NotesIn()
         self.contract, self.final, self.unanswered = NO_CONTRACT, False, set(self._peers)
@@ -184,26 +168,32 @@ class Frames:
                 if data == GOODBYE:
                     self.unanswered.discard(sender)
                     self._gone_peer = PeerGone(f"{sender} has closed its connection")
-                elif peek(data) is not _Again:
-                    frame = self._checked(sender, data)
-                    if frame.step != FAREWELL:
-                        self._put(frame)
-                    elif (word := self._word(frame)) is not None and not word.returns:
-                        raise self._gone(frame)  # one of a peer that returns is from before
+                    continue
+                frame = self._checked(sender, data)
+                if frame is None or frame.step != FAREWELL:
+                    self._put(frame)
+                elif (word := self._word(frame)) is not None and not word.returns:
+                    raise self._gone(frame)  # one of a peer that returns is from before
         except PeerGone as error:
             self._gone_peer = error  # where only the heads are missing, `last_round` does without
 
     def _ask(self, asks: int) -> None:
         for peer in self._peers:
             known = self.channels.get(peer)
-            again = _Again(self._name, peer, known.opened if known else 0, asks)
+            again = Again(self._name, peer, known.opened if known else 0, asks)
             self._endpoint.send(peer, encode(again))
 
     def bind(self, contract: bytes) -> None:
         """From now on every frame is bound to the contract with this hash."""
         self.contract = contract
-        for channel in self.channels.values():
+        for peer, channel in self.channels.items():
             channel.contract = contract
+            kept = [
+                channel.holds(frame) and self._arrivals.kept(frame)
+                for frame in self._arrivals.doubted(peer)
+            ]
+            if not all(kept):
+                self._lost(peer)
 
     def save(self) -> dict[str, bytes]:
         """The channels with their keys, by peer: for a sealed checkpoint only."""
@@ -288,10 +278,8 @@ class Frames:
         while not over.wait(LISTEN):  # a rule decides at once, and then nobody listens
             try:
                 sender, data = self._receive(_RESUME, LISTEN)
-                if data == GOODBYE or peek(data) in (_Again, Plain):
-                    continue
-                frame = self._checked(sender, data)
-                if frame.step != FAREWELL:
+                frame = None if data == GOODBYE else self._checked(sender, data)
+                if frame is None or frame.step != FAREWELL:
                     self._put(frame)
                     continue
                 error: FedprofileError = self._gone(frame)
@@ -312,78 +300,85 @@ class Frames:
                 if step not in (FINISH, _RESUME):
                     raise PeerGone(f"{sender} has closed its connection", step=step)
                 return sender, data
+            if sender not in self._peers:
+                continue
             if frame_step(data) == NOTES:
                 self._noted(sender, data)
                 continue
-            if peek(data) is Plain:
-                for answer in self._hands.take(sender, data):
-                    self._endpoint.send(sender, answer)
-                if step == _HANDSHAKE:
-                    return sender, data
-                continue
-            if peek(data) is not _Again:
+            if peek(data) is SealedFrame:
                 return sender, data
-            self._resend(sender, decode(data, _Again))
-            if step == _RESUME and not self.unanswered:
+            try:
+                self._unsealed(sender, data)
+            except NotOpened as false:
+                self._lost(sender, false)
+            if step == _HANDSHAKE or (step == _RESUME and not self.unanswered):
                 return sender, data
+
+    def _unsealed(self, sender: str, data: bytes) -> None:
+        """Take a handshake or a question for frames. Raises `NotOpened`."""
+        if peek(data) is Plain:
+            for answer in self._hands.take(sender, data):
+                self._endpoint.send(sender, answer)
+            return
+        self._resend(sender, question(data, sender, self._name))
 
     def _arrive(self, sender: str, data: bytes, step: str = "") -> SealedFrame | None:
         """Take a frame in; it comes back if `step` wants it next, and otherwise waits."""
         arrived = self._checked(sender, data)
-        if arrived.step == FAREWELL:
-            if sender in self.channels and self._word(arrived) is None:
-                self._false(sender)
-                return None
-            raise self._gone(arrived)
-        return self._put(arrived, step)
+        if arrived is None or arrived.step != FAREWELL:
+            return self._put(arrived, step)
+        if sender in self.channels and self._word(arrived) is None:
+            self._false(sender)
+            return None
+        raise self._gone(arrived)
 
-    def _put(self, frame: SealedFrame, step: str = "") -> SealedFrame | None:
+    def _put(self, frame: SealedFrame | None, step: str = "") -> SealedFrame | None:
         """Let a frame wait, or have it back where `step` wants it next.
 
-        One that has to wait is opened before, as soon as there is a contract that says how: a
-        false one would keep its place from the true one, and wait for a step of its own choosing.
+        One that has to wait is opened before: a false one would keep its place from the true one,
+        and wait for a step of its own choosing. What may be sealed under a contract that is not
+        known yet waits apart until it is.
         """
-        known, skips = self.channels.get(frame.sender), self._arrivals.skips(frame)
-        early = known is None or self.contract == NO_CONTRACT
-        if not skips and (early or frame.step == step):
+        if frame is None:
+            return None
+        known, bound = self.channels.get(frame.sender), self.contract != NO_CONTRACT
+        if bound and frame.step == step and not self._arrivals.skips(frame):
             return self._arrivals.put(frame, step)
-        if known is None and frame.step == FINISH:  # no channel that could hold it to its seal
-            raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
         if known is not None and known.holds(frame):
-            if not skips:
+            if not self._arrivals.skips(frame):
                 return self._arrivals.put(frame, step)
             if frame.step == FINISH:
                 raise PeerGone(f"{frame.sender}: the job has ended there")
+        elif known is None and frame.step == FINISH:  # no channel that could hold it to its seal
+            raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
+        elif not bound and frame.step not in (NEGOTIATION, step):
+            self._arrivals.doubt(frame)
+            return None
         self._lost(frame.sender)
         return None
 
-    def _lost(self, peer: str) -> None:
+    def _lost(self, peer: str, why: NotOpened | None = None) -> None:
         """A frame of a peer's is not what it sealed, or is missing: it is asked for again."""
-        opened = self._false(peer)
+        opened = self._false(peer, why)
         self._arrivals.again(peer, opened)
-        self._endpoint.send(peer, encode(_Again(self._name, peer, opened, 0)))
+        self._endpoint.send(peer, encode(Again(self._name, peer, opened, 0)))
 
-    def _false(self, peer: str) -> int:
+    def _false(self, peer: str, why: NotOpened | None = None) -> int:
         """Count a frame that is not a peer's; how many true ones were opened."""
         known = self.channels.get(peer)
         opened = known.opened if known else 0
-        self._unopened[peer] += 1
-        if self._unopened[peer] == 1:
-            self._ledger.write("unopened", peer=peer, frame=opened)
-        if self._unopened[peer] > MOST_UNOPENED:
-            raise EnvironmentFailed(
-                f"frames in {peer}'s name do not open: they were altered on their way",
-                hint="whoever runs hub and network can tell; then resume the job, or stop it",
-            )
+        self._unopened.count(peer, opened, why)
         return opened
 
-    def _checked(self, sender: str, data: bytes) -> SealedFrame:
-        frame = decode(data, SealedFrame)
-        if frame.sender != sender or frame.sender not in self._peers:
-            raise PeerError("a frame names another sender than its connection", step=frame.step)
-        if frame.session != self._session or frame.receiver != self._name:
-            raise PeerError("a frame of another session", step=frame.step)
-        return frame
+    def _checked(self, sender: str, data: bytes) -> SealedFrame | None:
+        """The frame in `data`; None where it is none, or was heard without a seal."""
+        if peek(data) is not SealedFrame:
+            return None
+        try:
+            return addressed(data, self._session, sender, self._name)
+        except NotOpened as false:
+            self._lost(sender, false)
+            return None
 
     def _peer_head(self, peer: str) -> Head:
         """The head that the last frame brought; it may not fall behind one kept before."""
@@ -393,10 +388,8 @@ class Frames:
             raise PeerError(f"{peer} has rewritten its ledger", hint="keep both ledgers")
         return head
 
-    def _resend(self, sender: str, asked: _Again) -> None:
+    def _resend(self, sender: str, asked: Again) -> None:
         """A peer is back, or answers: it gets the frames that it lacks, as they were."""
-        if asked.sender != sender or sender not in self._peers or asked.receiver != self._name:
-            raise PeerError("a question in another's name")
         self._resends[sender] += 1
         if self._resends[sender] > MOST_RESENDS:
             raise EnvironmentFailed(
@@ -404,14 +397,14 @@ class Frames:
             )
         known = self.channels.get(sender)
         if asked.received > (known.sent if known else 0):
-            raise PeerError(
+            raise EnvironmentFailed(  # no key has signed it, but to go on could use a number twice
                 f"{sender} says it has frame #{asked.received - 1} of this party, which has not "
                 "sealed it: what this party keeps of the job is older than what it said, or "
-                f"{sender} is wrong",
-                hint=ANEW,
+                f"{sender} is wrong, or whoever carries its words",
+                hint=f"resume the job; if it says so again: {ANEW}",
             )
         if asked.asks:
-            mine = _Again(self._name, sender, self._arrivals.expected(sender), 0)
+            mine = Again(self._name, sender, self._arrivals.expected(sender), 0)
             self._endpoint.send(sender, encode(mine))
         for plain in self._hands.again(sender) if asked.received == 0 else ():
             self._endpoint.send(sender, plain)
@@ -422,7 +415,7 @@ class Frames:
     def _noted(self, sender: str, data: bytes) -> None:
         """A peer's progress, for the screen, or a word on ways; what does not open is dropped."""
         try:
-            frame = self._checked(sender, data)
+            frame = addressed(data, self._session, sender, self._name)
             if frame.counter != ASIDE or sender not in self.channels:
                 return
             envelope = self.channels[sender].open(frame)

@@ -5,8 +5,9 @@
 
 What a peer may have seen must not change afterwards. So ephemeral keys are kept in the journal
 before the hello leaves, and the answer with its channel before the answer leaves; once there is a
-channel the ephemeral keys are forgotten. A message that comes again is answered as before, and one
-that differs from the first is an error.
+channel the ephemeral keys are forgotten. A message that comes again is answered as before, one
+that differs from the first and is signed is an error, and one that the peer has not signed is
+`NotOpened`, which changes nothing here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Annotated
 
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.session.journal import HANDSHAKE, Journal
-from federated.session.sealing import Channel, Handshake
+from federated.session.sealing import Channel, Handshake, NotOpened
 from psi.protocol import Length, PeerError, Text, decode, encode, message
 
 __all__ = ["Handshakes", "Plain"]
@@ -104,25 +105,30 @@ class Handshakes:
         return [encode(Plain(self._name, peer, hand.sent))]
 
     def take(self, sender: str, data: bytes) -> list[bytes]:
-        """Take a handshake message; what to send back. Raises `PeerError` on a wrong one."""
-        plain = decode(data, Plain)
-        who = self._peers.get(sender)
-        if who is None or plain.sender != sender or plain.receiver != self._name:
-            raise PeerError("an unexpected handshake", step="handshake")
+        """Take a handshake message; what to send back. Raises `NotOpened`, `PeerError`."""
+        try:
+            plain = decode(data, Plain)
+        except PeerError as error:
+            raise NotOpened(error.message, step="handshake") from None
+        who = self._peers[sender]
+        if plain.sender != sender or plain.receiver != self._name:
+            raise NotOpened("an unexpected handshake", step="handshake")
         digest = hashlib.sha256(plain.data).digest()
         hand = self._hands.get(sender)
         if hand is not None and hand.taken:
             if hand.taken != digest:
+                Handshake(self._session, self._keys, who).check(plain.data, hand.sent)
                 raise PeerError(f"another handshake than {sender}'s first", step="handshake")
             return self.again(sender)
         if hand is not None:
-            channel = self._begun.pop(sender).finish(plain.data)
+            channel = self._begun[sender].finish(plain.data)
+            del self._begun[sender]
             self._keep(sender, _Hand(b"", hand.sent, digest, channel.save()))
         elif self._name > sender:
             answer, channel = Handshake(self._session, self._keys, who).answer(plain.data)
             self._keep(sender, _Hand(b"", answer, digest, channel.save()))
         else:
-            raise PeerError("an unexpected handshake", step="handshake")
+            raise NotOpened("an unexpected handshake", step="handshake")
         self.channels[sender] = channel
         return self.again(sender)
 

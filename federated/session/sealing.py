@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -46,6 +46,8 @@ NO_CONTRACT = bytes(32)
 
 ASIDE = 2**40
 """The number of frames that are outside of the count."""
+
+_M = TypeVar("_M")
 
 _SALT = _DIGEST = 32
 _ASIDE_LABEL = b"fedprofile aside v1"
@@ -107,7 +109,7 @@ class _ChannelState:
 
 
 class NotOpened(PeerError):
-    """A frame whose seal does not hold: whoever carries frames can have made it."""
+    """What no key of the peer's has sealed or signed: whoever carries frames can have made it."""
 
 
 class Handshake:
@@ -140,12 +142,8 @@ class Handshake:
         return encode(_Hello(self._session, x25519, mlkem, signature))
 
     def answer(self, data: bytes) -> tuple[bytes, Channel]:
-        """The responder's message and its channel."""
-        hello = decode(data, _Hello)
-        if hello.session != self._session:
-            raise PeerError("handshake of another session", step="handshake")
-        begun = self._bind(b"hello", hello.x25519, hello.mlkem)
-        self._peer.check_sealing(hello.signature, begun, "handshake")
+        """The responder's message and its channel. Raises `NotOpened` unless the peer signed."""
+        hello, begun = self._heard(data)
         secret, ciphertext = _kem_public(hello.mlkem).encapsulate()
         shared = _exchange(self._x25519, hello.x25519) + secret
         x25519 = self._x25519.public_key().public_bytes_raw()
@@ -154,17 +152,43 @@ class Handshake:
         return encode(_Answer(x25519, ciphertext, signature)), self._channel(shared, transcript)
 
     def finish(self, data: bytes) -> Channel:
-        """The initiator's channel, from the responder's answer."""
-        answer = decode(data, _Answer)
-        begun = self._bind(b"hello", *self._public())
-        hello_signature = self._keys.sign_sealing(begun)  # Ed25519 signs the same way twice
-        transcript = self._bind(b"answer", begun, hello_signature, answer.x25519, answer.mlkem)
-        self._peer.check_sealing(answer.signature, transcript, "handshake")
+        """The initiator's channel, from the responder's answer. Raises `NotOpened`, as `answer`."""
+        answer, transcript = self._answered(data, self.hello())  # Ed25519 signs the same twice
         try:
             secret = self._mlkem.decapsulate(answer.mlkem)
         except ValueError:
             raise PeerError("malformed key encapsulation", step="handshake") from None
         return self._channel(_exchange(self._x25519, answer.x25519) + secret, transcript)
+
+    def check(self, data: bytes, hello: bytes) -> None:
+        """Raise `NotOpened` unless the peer signed: a hello, or the answer to this party's."""
+        if self.initiator:
+            self._answered(data, hello)
+        else:
+            self._heard(data)
+
+    def _heard(self, data: bytes) -> tuple[_Hello, bytes]:
+        """A hello, and what its signature covers."""
+        hello = _read(data, _Hello)
+        if hello.session != self._session:
+            raise NotOpened("handshake of another session", step="handshake")
+        begun = self._bind(b"hello", hello.x25519, hello.mlkem)
+        self._check(hello.signature, begun)
+        return hello, begun
+
+    def _answered(self, data: bytes, hello: bytes) -> tuple[_Answer, bytes]:
+        """An answer to this party's hello, and what its signature covers."""
+        answer, mine = _read(data, _Answer), decode(hello, _Hello)
+        begun = self._bind(b"hello", mine.x25519, mine.mlkem)
+        transcript = self._bind(b"answer", begun, mine.signature, answer.x25519, answer.mlkem)
+        self._check(answer.signature, transcript)
+        return answer, transcript
+
+    def _check(self, signature: bytes, signed: bytes) -> None:
+        try:
+            self._peer.check_sealing(signature, signed, "handshake")
+        except PeerError as error:
+            raise NotOpened(error.message, step="handshake", hint=error.hint) from None
 
     def _public(self) -> tuple[bytes, bytes]:
         x25519, mlkem = self._x25519.public_key(), self._mlkem.public_key()
@@ -185,6 +209,13 @@ class Handshake:
         first, second, exporter = material[:32], material[32:64], material[64:]
         out, into = (first, second) if self.initiator else (second, first)
         return Channel(*names, _ChannelState(out, into, exporter, 0, b"", NO_CONTRACT))
+
+
+def _read(data: bytes, kind: type[_M]) -> _M:
+    try:
+        return decode(data, kind)
+    except PeerError as error:
+        raise NotOpened(error.message, step="handshake") from None
 
 
 def _exchange(mine: X25519PrivateKey, theirs: bytes) -> bytes:

@@ -24,7 +24,7 @@ from federated.ledger.hashes import secret_beside
 from federated.ledger.lines import Ledger
 from federated.session.beside import Beside
 from federated.session.farewell import farewell, may_go_on
-from federated.session.frames import Frames, Progress, StepRecord
+from federated.session.frames import NEGOTIATION, Frames, Progress, StepRecord
 from federated.session.journal import CONTRACT, ENDED, Journal
 from federated.session.last_round import Finish
 from federated.session.last_word import FINISH, keep_last_word
@@ -54,7 +54,6 @@ R = TypeVar("R")
 
 TIMEOUT = 3600.0
 
-_CONTRACT = "contract"
 _RESULTS_KEY = b"fedprofile result key v1\n"
 
 
@@ -356,7 +355,7 @@ class Session:
 
     def _note_result(self, step: str, result: object) -> None:
         """A hash of a step's result that only this party can make again."""
-        if step not in (FINISH, _CONTRACT):
+        if step not in (FINISH, NEGOTIATION):
             key = hashlib.sha256(self.keys.sign_organisation(_RESULTS_KEY + self.id)).digest()
             found = hmac.digest(key, pack(result, RESULTS), "sha256")
             self.ledger.once("result", step=step, hmac=found.hex())

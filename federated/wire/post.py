@@ -24,7 +24,7 @@ from federated.wire.incoming import WINDOW, Incoming, StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal
 from federated.wire.watch import Watch
 from federated.wire.way import Way
-from psi.protocol import PeerError, PeerGone
+from psi.protocol import EnvironmentFailed, PeerError, PeerGone
 
 __all__ = ["DIRECT", "HUB", "Carrier", "PostEndpoint", "hand_on"]
 
@@ -39,6 +39,8 @@ AWAY_PROBE = 2.0
 
 SIGN_OF_LIFE = 30.0
 """Seconds after which a peer hears from this endpoint even if there is nothing to say."""
+
+_OUTSIDE = "it may be the hub's doing; resume the job, or stop it if its sender goes on with it"
 
 QUIET = 1.0
 """Seconds after which what was taken is told although nothing is to be sent."""
@@ -195,8 +197,8 @@ class PostEndpoint:
                 if parcel.kind in (Kind.PART, Kind.BYE):
                     urgent = self._incoming.put(way, parcel)
                 self._changed.notify_all()
-        except PeerError as error:
-            self.fail(error)
+        except PeerError as error:  # the outside of parcels is sealed by nobody: the job rests
+            self.fail(EnvironmentFailed(error.message, step=error.step, hint=_OUTSIDE))
             return
         for kept in resend:
             self._carry(kept)

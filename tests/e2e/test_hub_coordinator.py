@@ -18,7 +18,7 @@ from federated.session.sealing import Handshake
 from federated.session.session import Session
 from federated.wire import incoming, post
 from federated.wire.parcels import Kind, Parcel
-from psi.protocol import EnvironmentFailed, PeerError, PeerGone, decode, encode
+from psi.protocol import EnvironmentFailed, PeerGone, decode, encode
 from tests.e2e.hub_nodes import JOB, Member, Place
 from tests.unit.test_session import Exchange
 
@@ -139,8 +139,9 @@ def test_one_that_calls_a_frame_by_another_step(place: Place) -> None:
         route(parcel, sender)
 
     parties = job(place, evil)
-    assert all(isinstance(party.error, PeerError | PeerGone) for party in parties)
+    assert all(isinstance(party.error, EnvironmentFailed | PeerGone) for party in parties)
     assert any("another step" in str(party.error) for party in parties)
+    assert all(can_resume(party.home) for party in parties)
 
 
 def test_one_that_puts_its_own_key_into_the_handshake(place: Place) -> None:
@@ -154,7 +155,7 @@ def test_one_that_puts_its_own_key_into_the_handshake(place: Place) -> None:
         route(parcel, sender)
 
     a, b = job(place, evil)
-    assert isinstance(b.error, PeerError)
+    assert isinstance(b.error, EnvironmentFailed)
     assert "not signed by a" in b.error.message
     assert isinstance(a.error, PeerGone)
 
@@ -165,7 +166,7 @@ def test_megabytes_where_kilobytes_are_due(place: Place) -> None:
     a.endpoint.send("b", bytes(9 << 10))
     assert len(b.endpoint.receive(20)[1]) == 9 << 10
     a.endpoint.send("b", bytes(40 << 20))
-    with pytest.raises(PeerError, match="at most 10240 allowed in this step"):
+    with pytest.raises(EnvironmentFailed, match="at most 10240 allowed in this step"):
         b.endpoint.receive(20)
     way = b.endpoint._ways["a"]
     assert way.waiting + way.ahead_bytes <= 2 * incoming.WINDOW

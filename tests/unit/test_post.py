@@ -16,7 +16,7 @@ from federated.session.sealing import SealedFrame
 from federated.wire import incoming, post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
 from federated.wire.post import PostEndpoint
-from psi.protocol import CodecError, PeerError, PeerGone, Refused, decode, encode
+from psi.protocol import CodecError, EnvironmentFailed, PeerError, PeerGone, Refused, decode, encode
 
 JOB = bytes(range(32))
 
@@ -101,12 +101,12 @@ def test_the_window_holds_the_sender_back(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(sent) == 50
 
 
-def test_more_than_a_step_may_weigh_ends_the_session() -> None:
+def test_more_than_a_step_may_weigh_leaves_the_session_at_rest() -> None:
     ends = pair(limit=1000)
     ends["a"].send("b", bytes(900))
     ends["a"].send("b", bytes(900))
     assert ends["b"].receive(1.0)[1] == bytes(900)
-    with pytest.raises(PeerError, match="at most 1000 allowed"):
+    with pytest.raises(EnvironmentFailed, match="at most 1000 allowed"):
         ends["b"].receive(2.0)
 
 
@@ -131,11 +131,11 @@ def test_steps_that_a_peer_makes_up_have_no_bytes_of_their_own_each() -> None:
         ends["a"].send("b", frame(f"made up {number}"))
     for _ in range(8000 // len(frame("made up 10"))):
         ends["b"].receive(2.0)
-    with pytest.raises(PeerError, match="at most 1000 allowed"):
+    with pytest.raises(EnvironmentFailed, match="at most 1000 allowed"):
         ends["b"].receive(2.0)
 
 
-def test_a_sender_that_ignores_the_window_ends_the_session(
+def test_a_sender_that_ignores_the_window_leaves_the_session_at_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (post, incoming):
@@ -160,7 +160,7 @@ def test_a_sender_that_ignores_the_window_ends_the_session(
         )
     came = iter(partial(end.receive, 1.5), None)
     assert len([next(came) for _ in range(20)]) == 20  # what came before is still read
-    with pytest.raises(PeerError, match="window"):
+    with pytest.raises(EnvironmentFailed, match="window"):
         list(came)
 
 
@@ -330,7 +330,7 @@ def test_a_frame_under_another_step_than_it_says() -> None:
             data=b"abc",
         )
     )
-    with pytest.raises(PeerError, match="another step"):
+    with pytest.raises(EnvironmentFailed, match="another step"):
         end.receive(1.5)
 
 

@@ -172,12 +172,16 @@ def test_a_party_that_was_cheated_cannot_be_made_to_go_on(
     assert can_resume(tmp_path / "b") == kept
 
 
-def test_a_wrong_pin_ends_the_handshake(tmp_path: Path) -> None:
+def test_a_wrong_pin_leaves_the_job_at_rest_in_its_handshake(tmp_path: Path) -> None:
+    """A hub that answers in the peer's name looks the same, and ends nothing for good either."""
     stranger = PartyKeys.generate("b").identity
     made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint, b=stranger)
     workers = run(made, {})
-    assert isinstance(workers["a"].error, PeerError)
+    assert isinstance(workers["a"].error, EnvironmentFailed)
+    assert "handshake: not signed by b" in str(workers["a"].error)
+    assert "compare the fingerprints" in str(workers["a"].error)
     assert isinstance(workers["b"].error, PeerGone)
+    assert can_resume(tmp_path / "a")
 
 
 def test_a_word_on_ways_is_heard_by_who_wants_it_and_harms_nobody(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from federated.ledger.lines import read_ledger
+from federated.session.again import Again
 from federated.session.frames import FINISH
+from federated.session.handshakes import Plain
 from federated.session.journal import can_resume
 from federated.session.routers import FAREWELL, Endpoint, MemoryRouter
 from federated.session.sealing import ASIDE, SealedFrame
@@ -48,6 +50,32 @@ LIES: dict[str, Lie] = {
 }
 
 
+Junk = Callable[[bytes, SealedFrame], list[bytes]]
+
+
+def outside(**changes: object) -> Junk:
+    """A frame with something else on its outside, before the true one."""
+    return lambda data, true: [encode(replace(true, **changes)), data]  # type: ignore[arg-type]
+
+
+def asked(sender: str, receiver: str, received: int) -> bytes:
+    return encode(Again(sender, receiver, received, 0))
+
+
+JUNK: dict[str, Junk] = {
+    "no message": lambda data, true: [junk()],
+    "cut": lambda data, true: [data[:50]],
+    "more than a message": lambda data, true: [data + b"x", data],
+    "in another's name": outside(sender="c"),
+    "to another": outside(receiver="c"),
+    "of another session": outside(session=bytes(32)),
+    "a question in another's name": lambda data, true: [asked("c", "a", 0), data],
+    "a question that is none": lambda data, true: [asked("b", "a", 0) + b"x", data],
+    "a handshake that is none": lambda data, true: [encode(Plain("b", "a", junk())), data],
+    "a handshake in another's name": lambda data, true: [encode(Plain("c", "a", b"")), data],
+}
+
+
 def told(router: MemoryRouter, lie: Lie, times: int) -> Callable[[str], Endpoint]:
     """What `a` receives of b's frames of step "two", as many of them as lies are told."""
 
@@ -71,6 +99,97 @@ def told(router: MemoryRouter, lie: Lie, times: int) -> Callable[[str], Endpoint
         return inner
 
     return endpoint
+
+
+def spoilt(
+    router: MemoryRouter, make: Junk, first: bool = False, times: int = 1
+) -> Callable[[str], Endpoint]:
+    """What `a` receives of b's frames of step "two", or of its first ones."""
+
+    def endpoint(name: str) -> Endpoint:
+        inner = router.endpoint(name)
+        if name != "a":
+            return inner
+        receive, left, ready = inner.receive, times, list[tuple[str, bytes]]()
+
+        def take(timeout: float) -> tuple[str, bytes]:
+            nonlocal left
+            if ready:
+                return ready.pop(0)
+            sender, data = receive(timeout)
+            if sender == "b" and left and peek(data) is SealedFrame:
+                frame = decode(data, SealedFrame)
+                if (first or frame.step == "two") and frame.counter != ASIDE:
+                    left -= 1
+                    ready.extend((sender, one) for one in make(data, frame))
+                    return ready.pop(0)
+            return sender, data
+
+        inner.receive = take  # type: ignore[method-assign]
+        return inner
+
+    return endpoint
+
+
+@pytest.mark.parametrize("what", JUNK)
+def test_bytes_that_no_key_has_made_end_nothing(tmp_path: Path, what: str) -> None:
+    made = sessions(tmp_path, spoilt(MemoryRouter(list(NAMES)), JUNK[what]), 5.0)
+    workers = run(made, dict.fromkeys(NAMES, signed))
+    assert [worker.error for worker in workers.values()] == [None] * 3
+    assert [worker.result for worker in workers.values()] == [6, 6, 6]
+    lines = read_ledger(tmp_path / "a" / "ledger.jsonl")
+    assert [one["body"]["peer"] for one in lines if one["kind"] == "unopened"] == ["b"]
+
+
+def test_a_claim_to_have_more_than_was_said_leaves_the_job_at_rest(tmp_path: Path) -> None:
+    """Nobody signed it; but if it is true, to go on would seal two texts under one number."""
+    claim: Junk = lambda data, true: [asked("b", "a", 1000), data]  # noqa: E731
+    workers = run(sessions(tmp_path, spoilt(MemoryRouter(list(NAMES)), claim), 5.0), {})
+    assert isinstance(workers["a"].error, EnvironmentFailed)
+    assert "which has not sealed it" in str(workers["a"].error)
+    assert all(can_resume(tmp_path / name) for name in NAMES)
+
+
+@pytest.mark.parametrize("step", ["two", "nothing", FINISH])
+def test_before_a_contract_a_false_frame_keeps_no_place(tmp_path: Path, step: str) -> None:
+    """It named a step that never comes, and what b had to say waited behind it for ever."""
+
+    def ahead(data: bytes, true: SealedFrame) -> list[bytes]:
+        return [encode(replace(true, step=step, sealed=junk())), data]
+
+    def agreed(session: Session) -> object:
+        session.connect()
+        total = session.run("one", Exchange(session.context("one"), session.peers))
+        session._frames.bind(b"c" * 32)
+        for one in ("two", "three"):
+            total += session.run(one, Exchange(session.context(one), session.peers))
+        session.finish()
+        return total
+
+    made = sessions(tmp_path, spoilt(MemoryRouter(list(NAMES)), ahead, first=True), 5.0)
+    workers = run(made, dict.fromkeys(NAMES, agreed))
+    assert [worker.error for worker in workers.values()] == [None] * 3
+    assert [worker.result for worker in workers.values()] == [6, 6, 6]
+
+
+def test_a_frame_under_a_contract_that_is_not_known_yet_waits_for_it(tmp_path: Path) -> None:
+    """As where another has all signatures before this party: no frame is asked for again."""
+
+    def works(session: Session) -> object:
+        session.connect()
+        total = session.run("one", Exchange(session.context("one"), session.peers))
+        if session.name == "a":
+            session._frames._arrive(*session._endpoint.receive(5))
+        session._frames.bind(b"c" * 32)
+        total += session.run("two", Exchange(session.context("two"), session.peers))
+        session.finish()
+        return total
+
+    made = sessions(tmp_path, MemoryRouter(list(NAMES)).endpoint, 5.0)
+    workers = run(made, dict.fromkeys(NAMES, works))
+    assert [worker.error for worker in workers.values()] == [None] * 3
+    lines = read_ledger(tmp_path / "a" / "ledger.jsonl")
+    assert not [one for one in lines if one["kind"] == "unopened"]
 
 
 def signed(session: Session) -> object:
