@@ -112,7 +112,7 @@ def read_train(
         raise section.fail("folds", "1", "0 (no cross-validation) or 2 to 20")
     features = features_of(section, parties, entity)
     if model == TREES:
-        solver = _boosted(section, receiver)
+        solver = _boosted(section, parties, entity)
         if solver["early_stop"] and folds < 3:
             hint = "one part is held out to measure trees, another to end them"
             raise section.fail("folds", str(folds), "3 to 20 with early_stop", hint)
@@ -206,7 +206,7 @@ def _row_weights(section: TomlSection, receiver: str, model: str) -> dict[str, s
     return found
 
 
-def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
+def _boosted(section: TomlSection, parties: tuple[PartySpec, ...], entity: str) -> dict[str, Any]:
     """How trees are grown, and on how many levels they may tell a bit of a row, or its score."""
     hidden = section.text("tells", TELLS[0], TELLS) == "nothing"
     if not hidden and section.has("score_bits"):
@@ -229,8 +229,8 @@ def _boosted(section: TomlSection, receiver: str) -> dict[str, Any]:
         "least_weight": round(1000 * section.number("least_weight", 1.0, 0, 100_000)),
         "subsample": round(1000 * section.number("subsample", 1.0, 0.05, 1)),
         "early_stop": section.integer("early_stop", 0, 0, MOST_GROWN),
-        "rising": _own_columns(section, "rising", receiver),
-        "falling": _own_columns(section, "falling", receiver),
+        "rising": features_of(section, parties, entity, "rising"),
+        "falling": features_of(section, parties, entity, "falling"),
     }
 
 
@@ -241,18 +241,6 @@ _OF_SIDES = {
     "falling": "whose split a node has would tell of it: leave it out, or let trees tell sides",
 }
 """Keys that trees have which tell sides, and why others have not."""
-
-
-def _own_columns(section: TomlSection, key: str, receiver: str) -> tuple[str, ...]:
-    """Columns of the receiver's by which scores may go one way only."""
-    found = []
-    for text in section.texts(key, []):
-        party, _, column = text.partition(".")
-        if party != receiver or not column:
-            hint = "a partner's columns have no way: nobody else knows which split is of which"
-            raise section.fail(key, text, f'"{receiver}.COLUMN"', hint)
-        found.append(column)
-    return tuple(found)
 
 
 def _card(section: TomlSection, solver: dict[str, Any]) -> dict[str, Any]:
@@ -278,18 +266,22 @@ def _rows_split(section: TomlSection) -> dict[str, Any]:
 
 
 def features_of(
-    section: TomlSection, parties: tuple[PartySpec, ...], entity: str
+    section: TomlSection, parties: tuple[PartySpec, ...], entity: str, key: str = "features"
 ) -> tuple[FeatureTerms, ...]:
-    """Those of the parties' features that a training takes; empty where it does not choose."""
-    if not section.has("features"):
+    """Those of the parties' features that a key names: all that a training takes, or some of them.
+
+    Empty where it says nothing.
+    """
+    if not section.has(key):
         return ()
     brought = {party.name: party.features for party in parties}
     chosen: dict[str, list[str]] = {name: [] for name in brought}
-    wanted = section.texts("features")
+    wanted = section.texts(key)
     for name in brought:
         wanted = with_views(section, wanted, entity, f"{name}.")
     if not wanted:
-        raise section.fail("features", [], "one column or more", "without it: all of them")
+        without = "all of them" if key == "features" else "none"
+        raise section.fail(key, [], "one column or more", f"without it: {without}")
     for feature in wanted:
         name, _, column = feature.partition(".")
         if column not in brought.get(name, ()):
@@ -299,6 +291,6 @@ def features_of(
             close = get_close_matches(feature, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else ""
             allowed = 'columns of the parties\' features, as "PARTY.COLUMN"'
-            raise section.fail("features", feature, allowed, hint)
+            raise section.fail(key, feature, allowed, hint)
         chosen[name].append(column)
     return tuple(FeatureTerms(name, tuple(columns)) for name, columns in chosen.items() if columns)

@@ -180,7 +180,7 @@ def compare_trees(
     terms = trained.terms
     kept = len(trained.trees.forest.trees) if isinstance(trained, Grown) else terms.trees
     plan = replace(plan_of(contract, terms), trees=max(1, kept), patience=0, subsample=1.0)
-    ways = [*ways_of(terms, own), *[0] * len(theirs.layout.columns)]
+    ways = [*ways_of(terms, contract.receiver, own), *ways_of(terms, name, theirs)]
     margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held, ways=ways)[1]
     scores = trained.model.predict(margin)
     held &= label >= 0

@@ -42,7 +42,7 @@ class AmountTerms:
 
 @dataclass(frozen=True)
 class FeatureTerms:
-    """Those of a party's features that one training takes."""
+    """Some of a party's features: those that one training takes, or that go one way in it."""
 
     party: str
     columns: tuple[str, ...]

@@ -262,7 +262,10 @@ MESSAGES: dict[str, dict[str, str]] = {
             "an encrypted comparison: the partner learns in which nodes one of its splits wins, "
             "and which"
         ),
-        "SplitWon": "in which nodes a split of the partner's wins, with a proof of it",
+        "SplitWon": (
+            "in which nodes a split of the partner's wins, with a proof of it, and whether its "
+            "column has a way"
+        ),
         # boosted trees that tell no side
         "HiddenBegin": (
             "how many records there are; how many bins each of the receiver's columns has, and "

@@ -41,7 +41,7 @@ class TrainTrees(TrainBoosted):
             label,
             plan=plan_of(self._work.contract, terms),
             valid=valid,
-            ways=ways_of(terms, brought.binning),
+            ways=ways_of(terms, self._work.me.name, brought.binning),
             most=brought.most,
         )
 
@@ -52,6 +52,7 @@ class TrainTrees(TrainBoosted):
             brought.bins,
             brought.binning.layout,
             plan=plan_of(self._work.contract, terms),
+            ways=ways_of(terms, self._work.me.name, brought.binning),
         )
 
     def _grown(self, trained: Boosted, fit: Any, table: pa.Table) -> Grown:
@@ -74,12 +75,15 @@ class TrainTrees(TrainBoosted):
         return {"row_bits": fit.told_levels}
 
 
-def ways_of(terms: TrainTerms, binning: Binning) -> list[int]:
-    """Of each column in bins 1 where scores may only rise with it, -1 where only fall, else 0.
+def ways_of(terms: TrainTerms, party: str, binning: Binning) -> list[int]:
+    """Of each of a party's columns in bins 1 where scores may only rise, -1 where only fall, or 0.
 
     Raises `Refused` for one that is a category.
     """
-    ways = dict.fromkeys(terms.rising, 1) | dict.fromkeys(terms.falling, -1)
+    both = (terms.rising, 1), (terms.falling, -1)
+    ways = {
+        c: way for going, way in both for one in going if one.party == party for c in one.columns
+    }
     for column, each in zip(binning.layout.columns, binning.columns, strict=True):
         if each.name in ways and not column.ordered:
             raise Refused(

@@ -236,11 +236,12 @@ class Binning:
             names = [*each.categories, *["other"] * each.other, *["missing"] * each.missing]
             return f"{each.name} in {', '.join(np.array(names)[left].tolist())}"
         values = len(each.edges) + 1
-        highest = int(np.count_nonzero(left[:values]))
-        if highest == values:
+        held = int(np.count_nonzero(left[:values]))
+        if held == values:
             return f"{each.name} is known"
         gone = " or missing" if each.missing and left[-1] else ""
-        return f"{each.name} <= {each.edges[highest - 1]:g}{gone}"
+        sign, edge = ("<=", held - 1) if left[0] else (">", values - held - 1)
+        return f"{each.name} {sign} {each.edges[edge]:g}{gone}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a model file; holds edges and names of categories."""

@@ -85,7 +85,9 @@ def log_loss(margin: Floats, y: NDArray[np.int8], rows: NDArray[np.bool_]) -> fl
 class Growing:
     """One tree while it grows: `slot: int64[n]`, each row's node of the level, -1 in a leaf.
 
-    ways: see `Layout.ways`.
+    ways: of own candidates, see `Layout.ways`.
+    way: `int8[places]`, of the split that stands there: 1 where scores may not fall from its left
+        side to its right, -1 where they may not rise, else 0.
     places: of each of the level's 2^level nodes its place in the tree, -1 where there is none any
     more: a node that is not split goes on as one without rows, so that every level has all nodes.
     """
@@ -93,6 +95,7 @@ class Growing:
     def __init__(self, plan: TreesPlan, rows: int, ways: Ways | None = None) -> None:
         self._plan, self.ways = plan, ways
         self.tree = Tree.empty(plan.depth)
+        self.way = np.zeros(len(self.tree.kind), np.int8)
         self.slot = np.zeros(rows, np.int64)
         self.at = np.zeros(rows, np.int64)
         self.places: Whole = np.zeros(1, np.int64)
@@ -115,6 +118,7 @@ class Growing:
         gain: Floats,
         right: NDArray[np.bool_],
         swap: NDArray[np.bool_] | None = None,
+        rising: NDArray[np.bool_] | None = None,
     ) -> None:
         """Take a split in each node whose `kind` is not `LEAF`, and go a level down.
 
@@ -122,6 +126,7 @@ class Growing:
             kind, split, gain: of each node, as in `Tree`.
             right: `bool[n]`, whether a row goes right in its node.
             swap: `bool[nodes]`, where the right child stands first on the next level.
+            rising: `bool[nodes]`, where a partner's split has a way; its right side is the upper.
         """
         nodes = len(self.places)
         turned = np.zeros(nodes, np.bool_) if swap is None else swap
@@ -129,6 +134,11 @@ class Growing:
         places = self.places[done]
         self.tree.kind[places], self.tree.split[places] = kind[done], split[done]
         self.tree.gain[places] = gain[done]
+        way = np.zeros(nodes, np.int8) if rising is None else rising.astype(np.int8)
+        if self.ways is not None:
+            own = kind == OWN
+            way[own] = self.ways[split[own]]
+        self.way[places] = way[done]
         below = np.full((nodes, 2), NOWHERE, np.int64)
         below[done, turned[done].astype(int)] = 2 * places + 1
         below[done, 1 - turned[done].astype(int)] = 2 * places + 2
@@ -171,7 +181,7 @@ class Growing:
         The children of such a split may go up to the middle of their values, from either side, and
         so all places below: no later split takes a column's way back.
         """
-        if self.ways is None:
+        if not self.way.any():
             return value
         low, high = np.full(len(value), -np.inf), np.full(len(value), np.inf)
         found = value.copy()
@@ -181,8 +191,7 @@ class Growing:
                 continue
             pair = [2 * place + 1, 2 * place + 2]
             low[pair], high[pair] = low[place], high[place]
-            own = self.tree.kind[place] == OWN
-            way = int(self.ways[self.tree.split[place]]) if own else 0
+            way = int(self.way[place])
             if way:
                 middle = float(np.clip(value[pair], low[place], high[place]).mean())
                 high[pair[way < 0]], low[pair[way > 0]] = middle, middle

@@ -26,9 +26,10 @@ from federated.trees.splitting import (
     SplitAsk,
     SplitCircuit,
     SplitTables,
+    SplitWon,
 )
 from federated.trees.states import Linking, Offering
-from psi.protocol import Context, Done, PeerError, Turn
+from psi.protocol import Context, Done, MisuseError, PeerError, Turn
 
 __all__ = ["FeatureParty"]
 
@@ -43,6 +44,8 @@ class FeatureParty(Party[FeatureTrees]):
         layout: of these columns.
         plan: the contract's terms, from which the label party may not depart.
         least: the fewest rows, of all aligned ones, on either side of a split.
+        ways: of each column 1 where scores may only rise with it, -1 where they may only fall;
+            empty: none has a way.
 
     Raises:
         InputError: a bin that there is not.
@@ -73,9 +76,12 @@ class FeatureParty(Party[FeatureTrees]):
         *,
         plan: TreesPlan,
         least: int = DEFAULT_SUPPORT,
+        ways: Sequence[int] = (),
     ) -> None:
         super().__init__(context, label_party, len(bins[0]) if bins else 0, bins, layout, plan)
-        self._least = least
+        self._least, self._ways = least, layout.ways(ways)
+        if self._ways is not None and not plan.partner_ways:
+            raise MisuseError("ways of columns that the plan does not name")
 
     def begin(self) -> Turn[FeatureTrees]:
         """Wait for the terms."""
@@ -136,7 +142,7 @@ class FeatureParty(Party[FeatureTrees]):
         state = self._heard(state, peer)
         self._due(state, "circuit")
         won, candidate = self._finder(state).decide(self._now(state), sent)
-        wins = candidate[candidate >= 0]
+        won, wins = self._with_ways(won, candidate), candidate[candidate >= 0]
         if not len(wins):
             state = replace(self._now_waits(state, "lanes"), level=state.level + 1)
         else:
@@ -157,8 +163,8 @@ class FeatureParty(Party[FeatureTrees]):
         splits = self.context.store.get("splits", state.told - 1)[1:]
         table, width = np.zeros(high - low, np.uint64), row_bits.packed_width(len(splits))
         for entry, candidate in enumerate(splits, start=1):
-            column, left = self._layout.split(int(candidate))
-            right = ~left[self._bins[column][low:high]]
+            split = self._split(int(candidate))
+            right = ~split.left[self._bins[split.column][low:high]]
             table |= right.astype(np.uint64) << np.uint64(entry)
         nonce = batch_nonce(state.transcript, f"row bits {sent.level} {sent.chunk}", table)
         transfers = Transfers(sent.rows.reshape(GROUPS, -1), sent.sums, sent.digest)
@@ -179,7 +185,7 @@ class FeatureParty(Party[FeatureTrees]):
         for number in range(state.told):
             level, *wins = self.context.store.get("splits", number).tolist()
             if level < sent.trees * self._plan.depth:
-                splits += [PartnerSplit(*self._layout.split(candidate)) for candidate in wins]
+                splits += [self._split(candidate) for candidate in wins]
         fit = FeatureTrees(
             splits=tuple(splits),
             trees=sent.trees,
@@ -196,7 +202,29 @@ class FeatureParty(Party[FeatureTrees]):
     def _finder(self, state: Offering) -> FeatureSplits:
         return self.finder(self.context.store, state.keys, state.peer)
 
+    def _split(self, candidate: int) -> PartnerSplit:
+        """A split; where scores fall with its column the upper values go left.
+
+        So scores rise to the right wherever there is a way, and the label party sees no other.
+        """
+        column, left = self._layout.split(candidate)
+        falls = self._ways is not None and self._ways[candidate] < 0
+        return PartnerSplit(column, ~left if falls else left)
+
+    def _with_ways(self, won: SplitWon, candidate: NDArray[np.int64]) -> SplitWon:
+        """Also of which nodes the column has a way, if any column may."""
+        if not self._plan.partner_ways:
+            return won
+        found = np.zeros(len(candidate), np.uint8)
+        if self._ways is not None:
+            found = ((candidate >= 0) & (self._ways[candidate] != 0)).astype(np.uint8)
+        return replace(won, ways=found)
+
     @cached_property
     def _kept(self) -> NDArray[np.bool_]:
-        """Candidates with rows enough on either side."""
-        return heard_of(self._bins, self._layout, self._least)
+        """Candidates with rows enough on either side, that go their column's way: see `pick`."""
+        heard = heard_of(self._bins, self._layout, self._least)
+        if not self._plan.partner_ways:
+            return heard
+        ways = np.zeros(len(heard), np.int8) if self._ways is None else self._ways
+        return np.stack([heard & (ways >= 0), heard & (ways <= 0)])

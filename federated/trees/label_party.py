@@ -210,7 +210,11 @@ class LabelParty(Party[LabelTrees]):
         growing = self._growing(state)
         if (won & ~growing.alive).any():
             raise PeerError("a win in a node that there is not")
+        known = len(won) if self._plan.partner_ways else 0
+        if len(sent.ways) != known or (sent.ways > won[:known]).any():
+            raise PeerError("ways of nodes that have none")
         self.context.store.put("won", 0, won)
+        self.context.store.put("ways", 0, sent.ways)
         if not won.any():
             return self._split(state, growing, won, np.zeros(self._rows, np.bool_))
         entries = self._entries(growing, won)
@@ -271,7 +275,8 @@ class LabelParty(Party[LabelTrees]):
         gain = np.where(won, own_gain(self._plan, growing, right, g, h), own.gain)
         drawn = state.transcript.draw(f"order {state.level}", len(won))
         swap = (np.frombuffer(drawn, np.uint8) & 1).astype(np.bool_)
-        growing.split(kind, numbers, gain, right, swap)
+        ways = self.context.store.get("ways", 0) != 0
+        growing.split(kind, numbers, gain, right, swap, ways if len(ways) else None)
         splits = state.splits + int(np.count_nonzero(won))
         return self._begin_level(replace(state, level=state.level + 1, splits=splits), growing)
 
@@ -372,15 +377,17 @@ class LabelParty(Party[LabelTrees]):
         store.put("at", depth, growing.at)
         store.put("places", depth, growing.places)
         store.put("own", depth, np.stack([own.gain, own.candidate]))
-        store.put("tree", depth, np.stack([tree.kind, tree.split, tree.value, tree.gain]))
+        kept = np.stack([tree.kind, tree.split, tree.value, tree.gain, growing.way])
+        store.put("tree", depth, kept)
 
     def _growing(self, state: Training) -> Growing:
         depth, store = self._depth(state.level), self.context.store
         growing = Growing(self._plan, self._rows, self._ways)
         growing.slot, growing.at = store.get("slot", depth), store.get("at", depth).copy()
         growing.places = store.get("places", depth)
-        kind, split, value, gain = store.get("tree", depth).copy()
+        kind, split, value, gain, way = store.get("tree", depth).copy()
         growing.tree = Tree(kind.astype(np.int8), split.astype(np.int32), value, gain)
+        growing.way = way.astype(np.int8)
         return growing
 
     def _finder(self, state: Training) -> LabelSplits:

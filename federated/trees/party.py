@@ -211,6 +211,7 @@ class Party(Linked[R]):
             nodes=1 << depth,
             candidates=layout.candidates,
             rows=self._rows,
+            ways=self._plan.partner_ways,
         )
 
     def _done(self, state: Any) -> Share:

@@ -41,6 +41,7 @@ class TreesPlan:
     patience: trees without a better validation loss before training stops; 0 for no validation.
     row_bits: bits of a row that the label party may learn: levels of trees, over all of them, in
         which the feature party splits. When they are spent, trees go on with own splits.
+    partner_ways: whether scores may go one way only with some of the feature party's columns.
     """
 
     named: ClassVar[str] = "trees"
@@ -55,6 +56,7 @@ class TreesPlan:
     subsample: float = 1.0
     patience: int = 0
     row_bits: int
+    partner_ways: bool = False
 
     def __post_init__(self) -> None:
         """Raise MisuseError for terms that make no model."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from federated.contract.completion import complete
 from federated.contract.disclosures import disclosures
+from federated.contract.parts import FeatureTerms
 from federated.contract.release import planned
 from federated.contract.rows import FLOOR
 from federated.contract.summary import in_words
@@ -118,6 +120,7 @@ def test_messages_are_within_half_of_what_a_step_may_bring(done: tuple[Path, Job
 
 def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) -> None:
     more = {"subsample": 0.8, "least_weight": 2, "rising": ["bank.z"], "row_bits": 2}
+    more |= {"falling": ["bureau.a"]}  # the data say that it rises, so b is what is left
     asked = job(folds=4, trees=40, early_stop=2, **more)
     result = run_job(Job.load(asked), tables_of(ROWS, SHARED), tmp_path / "out")
     trained: Any = result.federation.outcome.trained[0]
@@ -134,9 +137,31 @@ def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) 
     assert (np.diff(scores) >= -1e-12).all()
     said = "\n".join(in_words(result.federation.contract))
     assert "each on 80% of the records, drawn by bank in secret" in said
-    assert "; scores only rise with bank's z" in said
+    assert "; scores only rise with bank's z; scores only fall with bureau's a" in said
+    assert "whether bureau splits it, and by a column with a way; how many bins" in said
+    assert "which of its columns go with the label, and which way, WITHOUT noise" in said
     assert "they end when 2 trees bring nothing to a second part" in said
     assert "how many trees there are, which follows from the labels of the second part" in said
+
+
+def test_a_partner_s_column_goes_its_way(tmp_path: Path) -> None:
+    asked, world = job(falling=["bureau.a"], row_bits=6), tables_of(ROWS, SHARED)
+    turned = pc.negate(world["bureau.t"]["a"])
+    world["bureau.t"] = world["bureau.t"].set_column(1, "a", turned)
+    result = run_job(Job.load(asked), world, tmp_path / "out", baseline=True)
+    trained: Any = result.federation.outcome.trained[0]
+    won = result.federation.outcomes["bureau"].won["churn"]
+    forest, layout = trained.trees.forest, won.binning.layout
+    rows = layout.columns[0].cells
+    bins = [np.arange(rows, dtype=np.uint16), np.zeros(rows, np.uint16)]
+    told = np.array([~split.left[bins[split.column]] for split in won.splits])
+    own = [np.zeros(rows, np.uint16) for _ in forest.layout.columns]
+    assert (np.diff(forest.scores(own, told)) <= 1e-12).all()
+    said = [words for words in won.words() if words.startswith("a ")]
+    assert said
+    assert all(words.startswith("a > ") for words in said)  # what goes left has the lower scores
+    (check,) = result.metrics["run"]["plaintext_baseline"]
+    assert abs(check["fold_auc_difference"]) < 0.1
 
 
 def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> None:
@@ -148,7 +173,7 @@ def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> No
     ("asked", "said"),
     [
         (job(folds=2, early_stop=3), "folds: '2' found, 3 to 20 with early_stop"),
-        (job(rising=["bureau.a"]), 'rising: .bureau.a. found, "bank.COLUMN"'),
+        (job(rising=["bureau.z"]), "rising: 'bureau.z' found, columns of the parties' features"),
         (job(subsample=0), "subsample: 0"),
         (job(folds=0), "folds: '0' found, 2 to 20 for trees allowed"),
         (job(BUREAU, TELECOM), "trees of columns of bureau and telecom found, of one partner"),
@@ -207,8 +232,9 @@ def test_too_few_and_too_many_rows_are_refused_before_a_signature() -> None:
         {"penalty": 0},
         {"subsample": 0},
         {"early_stop": 5},
-        {"rising": ("a",)},
-        {"rising": ("z",), "falling": ("z",)},
+        {"rising": (FeatureTerms("bank", ("a",)),)},
+        {"rising": (FeatureTerms("telecom", ("z",)),)},
+        {"rising": (FeatureTerms("bureau", ("a",)),), "falling": (FeatureTerms("bureau", ("a",)),)},
         {"row_bits": 0},
         {"score_bits": 5},
         {"evaluations": 2},

@@ -68,7 +68,7 @@ class TrainAsked:
     how many, their `depth`, `learning_rate` and `penalty` (λ) in thousandths, and `row_bits`, the
     levels that may tell a bit of a row; a split has `least_weight` of curvature on each side, a
     tree takes `subsample` of the rows, both in thousandths; training ends when `early_stop` trees
-    bring nothing to a second part of the `folds`, 0: never; scores only rise with the label party's
+    bring nothing to a second part of the `folds`, 0: never; scores only rise with the parties'
     columns that are `rising`, and fall with the `falling`; one of the `folds` is held out. Trees
     with `score_bits` tell a row's score in so many bits, and no side of a split.
     Scorecards: likewise; they have `points` at `odds` to 1 for the class that is `high`, and
@@ -103,8 +103,8 @@ class TrainAsked:
     least_weight: int = 0
     subsample: int = 0
     early_stop: int = 0
-    rising: tuple[str, ...] = ()
-    falling: tuple[str, ...] = ()
+    rising: tuple[FeatureTerms, ...] = ()
+    falling: tuple[FeatureTerms, ...] = ()
     points: int = 0
     odds: int = 0
     double: int = 0

@@ -25,7 +25,7 @@ from federated.contract.kinds.train_boosted import (
     splits_limit,
     trees_plan,
 )
-from federated.contract.parts import Disclosure, Release
+from federated.contract.parts import Disclosure, FeatureTerms, Release
 from federated.contract.rows import joined_rows
 from federated.trees import TreesPlan
 from federated.trees.plan import MANY_ROWS, MOST_ROWS, NOISE
@@ -34,7 +34,7 @@ from psi.protocol import PeerError, Refused
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["TrainTrees", "plan_of", "told_levels"]
+__all__ = ["TrainTrees", "partner_ways", "plan_of", "told_levels"]
 
 
 class TrainTrees(TrainBoosted):
@@ -51,11 +51,11 @@ class TrainTrees(TrainBoosted):
             raise PeerError("trees tell bits of a row by level, and no score")
         if terms.folds <= 1 + bool(terms.early_stop):
             raise PeerError("trees that stop early with no part of the records left to grow on")
-        own = contract.features(terms, contract.receiver)
-        going = (*terms.rising, *terms.falling)
-        if len(set(going)) < len(going) or not set(going) <= set(own):
-            raise PeerError("trees that rise or fall with columns that are not the receiver's")
         names = (contract.receiver, *terms.partners)
+        brought = {(name, each) for name in names for each in contract.features(terms, name)}
+        going = [(one.party, each) for one in _going(terms) for each in one.columns]
+        if len(set(going)) < len(going) or not set(going) <= brought:
+            raise PeerError("trees that rise or fall with columns that nobody brings, or twice")
         most, least = joined_rows(contract, terms.partners), _least(terms)
         if most < least and all(contract.party(name).rows for name in names):
             raise PeerError(f"trees of at most {most:,} rows, at least {least:,} needed")
@@ -83,7 +83,10 @@ class TrainTrees(TrainBoosted):
                 me,
                 f"for each shared record, in {_bits(bits)} at most, on which side of {partner}'s "
                 f"split it lies: one for each level of a tree on which {partner} splits; of each "
-                f"of {nodes_of(terms):,} nodes at most whether {partner} splits it; how many bins "
+                f"of {nodes_of(terms):,} nodes at most whether {partner} splits it"
+                + ", and by a column with a way"
+                * partner_ways(terms)
+                + "; how many bins "
                 f"each of {partner}'s columns has, and whether they are in order",
                 "train.row_bits",
             )
@@ -91,7 +94,8 @@ class TrainTrees(TrainBoosted):
                 step,
                 partner,
                 "which of its own splits the trees have, on which level of which tree, so which of "
-                f"its columns go with the label{_noise_words(contract, terms)}; how many trees "
+                f"its columns go with the label{', and which way' * partner_ways(terms)}"
+                f"{_noise_words(contract, terms)}; how many trees "
                 f"there are{_stopped(terms)}; of records of {me} or their label nothing more",
                 "train.trees",
             )
@@ -131,6 +135,11 @@ class TrainTrees(TrainBoosted):
                 + ("what the noise lets through" if _noise(contract, terms) else "one a node")
                 + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
             )
+            if partner_ways(terms):
+                yield (
+                    f"that scores rise or fall with {partner}'s columns as said is {partner}'s own "
+                    f"word: {me} sees of its splits only which are of such a column"
+                )
             yield label_guard(contract, terms, WHOLE_LABEL, few=False)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
@@ -184,7 +193,24 @@ def told_levels(terms: TrainTerms) -> int:
 def plan_of(contract: Contract, terms: TrainTerms) -> TreesPlan:
     """What both roles run."""
     rows = max(1, joined_rows(contract, terms.partners))
-    return trees_plan(TreesPlan, terms, rows, patience=terms.early_stop, row_bits=terms.row_bits)
+    return trees_plan(
+        TreesPlan,
+        terms,
+        rows,
+        patience=terms.early_stop,
+        row_bits=terms.row_bits,
+        partner_ways=partner_ways(terms),
+    )
+
+
+def partner_ways(terms: TrainTerms) -> bool:
+    """Whether scores may go one way only with some of a partner's columns."""
+    return any(one.party in terms.partners for one in _going(terms))
+
+
+def _going(terms: TrainTerms) -> tuple[FeatureTerms, ...]:
+    """The columns that have a way."""
+    return (*terms.rising, *terms.falling)
 
 
 def _least(terms: TrainTerms) -> int:
@@ -195,8 +221,9 @@ def _least(terms: TrainTerms) -> int:
 def _more_words(terms: TrainTerms, me: str) -> str:
     """How they grow besides."""
     said = drawn_words(terms, me)
-    for columns, way in ((terms.rising, "rise"), (terms.falling, "fall")):
-        said += f"; scores only {way} with {me}'s {', '.join(columns)}" * bool(columns)
+    for chosen, way in ((terms.rising, "rise"), (terms.falling, "fall")):
+        each = (f"{one.party}'s {', '.join(one.columns)}" for one in chosen)
+        said += f"; scores only {way} with {' and '.join(each)}" * bool(chosen)
     if terms.early_stop:
         said += (
             f"; they end when {terms.early_stop} trees bring nothing to a second part, on which "

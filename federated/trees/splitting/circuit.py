@@ -43,10 +43,16 @@ def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:
     return x ^ engine.product(np.broadcast_to(choice, x.shape), x ^ y)
 
 
-def valued(engine: Engine, x: Words, y: Words, kept: Words) -> Words:
-    """Magnitudes of shared scores, the bit `kept` above: `[15, nodes, n, 2]`."""
+def valued(engine: Engine, x: Words, y: Words, kept: Words, turned: Words | None = None) -> Words:
+    """Magnitudes of shared scores, a bit above that says what is kept: `[15, nodes, n, 2]`.
+
+    Arguments as of `best`.
+    """
     total = added(engine, x, y)
-    return np.concatenate([total[:MAGNITUDE_BITS] ^ total[MAGNITUDE_BITS], kept[None]])
+    sign = total[MAGNITUDE_BITS]
+    if turned is not None:
+        kept = kept ^ engine.product(sign, turned)
+    return np.concatenate([total[:MAGNITUDE_BITS] ^ sign, kept[None]])
 
 
 def tournament(engine: Engine, value: Words) -> tuple[Words, Words]:
@@ -71,19 +77,22 @@ def where(engine: Engine, won: Words, number: Words) -> Words:
     return engine.product(np.broadcast_to(won, number.shape), number) if len(number) else number
 
 
-def best(engine: Engine, x: Words, y: Words, kept: Words, own: Words) -> tuple[Words, Words]:
+def best(
+    engine: Engine, x: Words, y: Words, kept: Words, own: Words, turned: Words | None = None
+) -> tuple[Words, Words]:
     """Of each node whether a candidate is above `own`, and the best one's number if so, else 0.
 
     Args:
         engine: garbles or evaluates.
         x, y: shares of scores `[15, nodes, n, 2]`.
-        kept: `[nodes, n, 2]`.
+        kept: whether one may win, `[nodes, n, 2]`.
         own: the magnitude to beat, with a bit of 1 above it: `[15, nodes, 1, 2]`.
+        turned: whether that is the other way round for a score below 0, alike; None: nowhere.
 
     Returns:
         Wires `[nodes, 2]`, and `[bits, nodes, 2]`.
     """
-    value, number = tournament(engine, valued(engine, x, y, kept))
+    value, number = tournament(engine, valued(engine, x, y, kept, turned))
     won = _less(engine, own, value)
     return won[:, 0], where(engine, won, number)[:, :, 0]
 
@@ -108,9 +117,10 @@ def best_of_two(
     return won[:, 0], where(engine, won, number)[:, :, 0], lost[:, :, 0]
 
 
-def products_of(nodes: int, candidates: int) -> int:
-    """How many products `best` has."""
-    return nodes * ((MAGNITUDE_BITS) * candidates + sum(_played(candidates)) + MAGNITUDE_BITS + 1)
+def products_of(nodes: int, candidates: int, *, ways: bool = False) -> int:
+    """How many products `best` has; `ways`: with `turned`."""
+    each = MAGNITUDE_BITS + ways
+    return nodes * (each * candidates + sum(_played(candidates)) + MAGNITUDE_BITS + 1)
 
 
 def products_of_two(nodes: int, first: int, others: int) -> int:

@@ -137,7 +137,8 @@ class FeatureSplits:
             transcript: of all that was heard, `sent` too.
             level: the shape.
             sent: the label party's message.
-            kept: `bool[candidates]`, which ones may win. The label party does not see it.
+            kept: `bool[candidates]`, which ones may win. The label party does not see it. Where
+                the level has ways `bool[2, candidates]`: with D of 0 and above, and below.
 
         Raises:
             PeerError: a message of another level or shape.
@@ -147,7 +148,7 @@ class FeatureSplits:
         check_nonce(sent.nonce)
         if len(sent.entries) != ENTRIES * size:
             raise PeerError("tables of another shape")
-        if kept.shape != (level.candidates,):
+        if kept.shape != ((2,) if level.ways else ()) + (level.candidates,):
             raise ValueError(f"{kept.shape} kept of {level.candidates} candidates")
         index, difference = self._of(level, "index"), self._of(level, "difference")
         parts = self._of(level, "parts").reshape(SCALE_BITS, size)
@@ -160,7 +161,9 @@ class FeatureSplits:
         below = (scale >> U32(15)) ^ U32(1)
         own += (below * (difference - parts[-1]) - difference) << U32(16)
         scores = ((own >> U32(16)) + told).astype(U16)
-        every = np.tile(np.asarray(kept, np.bool_), level.nodes).astype(U8)
+        both = np.asarray(kept, np.bool_).reshape(-1, level.candidates)
+        both[1:] ^= both[:1]
+        every = np.tile(both[:, None], (1, level.nodes, 1)).astype(U8).reshape(-1)
         bits = np.concatenate([bits_of(scores, SCORE_BITS).reshape(-1), every])
         name = f"scores {level.number}"
         picks, extension = Picks.of(self._chooses, transcript, name, bits)
@@ -177,10 +180,11 @@ class FeatureSplits:
         shape = level.nodes, level.candidates
         number_bits = (level.candidates - 1).bit_length()
         check_nonce(sent.nonce)
-        if len(sent.gates) != 2 * products_of(*shape) or len(sent.ends) != level.nodes:
+        products = products_of(*shape, ways=level.ways)
+        if len(sent.gates) != 2 * products or len(sent.ends) != level.nodes:
             raise PeerError("a circuit of another shape")
         told = unpacked(sent.colours, number_bits * level.nodes).reshape(-1, level.nodes)
-        labels = self._of(level, "labels").reshape(SCORE_BITS + 1, *shape, 2)
+        labels = self._of(level, "labels").reshape(level.pick_bits, *shape, 2)
         theirs = public_labels(sent.nonce, SCORE_BITS * level.size, 0)
         bar = public_labels(sent.nonce, (MAGNITUDE_BITS + 1) * level.nodes, 1)
         engine = Evaluator(sent.gates, sent.nonce)
@@ -190,6 +194,7 @@ class FeatureSplits:
             theirs.reshape(SCORE_BITS, *shape, 2),
             labels[SCORE_BITS],
             bar.reshape(MAGNITUDE_BITS + 1, level.nodes, 1, 2),
+            labels[SCORE_BITS + 1] if level.ways else None,
         )
         engine.end()
         ends = sent.ends.reshape(level.nodes, 2, 32) == digests(won, sent.nonce)[:, None]
@@ -201,7 +206,7 @@ class FeatureSplits:
         candidate = (read * weights[:, None]).sum(axis=0, dtype=np.int64)
         if (candidate >= level.candidates).any():
             raise PeerError("a number that no candidate has")
-        return SplitWon(level.number, won), np.where(mine, candidate, -1)
+        return SplitWon(level.number, won, np.zeros(0, U8)), np.where(mine, candidate, -1)
 
     def _of(self, level: Level, name: str) -> NDArray[Any]:
         return self._store.get(f"splits-{name}", part_of(level))

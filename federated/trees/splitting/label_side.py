@@ -148,17 +148,18 @@ class LabelSplits:
         check_level(level, sent.level)
         shape = level.nodes, level.candidates
         scores, own = self._of(level, "scores"), self._of(level, "own")
-        gives = Gives.of(self._gives, sent.transfers, (SCORE_BITS + 1) * level.size)
+        gives = Gives.of(self._gives, sent.transfers, level.pick_bits * level.size)
         delta = gives.delta
         text = text_of(level, scores, own)
         nonce = transcript.draw(f"circuit {text}", NONCE)
-        theirs = gives.rows.reshape(SCORE_BITS + 1, *shape, 2)
+        theirs = gives.rows.reshape(level.pick_bits, *shape, 2)
         mine = labels_of(nonce, delta, bits_of(scores, SCORE_BITS), 0).reshape(-1, *shape, 2)
         to_beat = own | U16(1 << MAGNITUDE_BITS)
         bar = labels_of(nonce, delta, bits_of(to_beat, MAGNITUDE_BITS + 1), 1)
         garbler = Garbler(delta, nonce)
         bar = bar.reshape(-1, level.nodes, 1, 2)
-        won, number = best(garbler, theirs[:SCORE_BITS], mine, theirs[SCORE_BITS], bar)
+        turned = theirs[SCORE_BITS + 1] if level.ways else None
+        won, number = best(garbler, theirs[:SCORE_BITS], mine, theirs[SCORE_BITS], bar, turned)
         self._keep(level, "won", won)
         ends = np.concatenate([digests(won, nonce), digests(won ^ delta, nonce)], axis=1)
         return SplitCircuit(level.number, nonce, garbler.gates, ends, packed(coloured(number)))

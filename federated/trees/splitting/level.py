@@ -48,6 +48,7 @@ class Level:
         nodes: how many, empty ones too.
         candidates: of each node.
         rows: how many the table has at most; sets units only.
+        ways: whether a candidate may be kept for one sign of D alone.
 
     Raises:
         MisuseError: a shape that there cannot be.
@@ -58,6 +59,7 @@ class Level:
     nodes: int
     candidates: int
     rows: int
+    ways: bool = False
 
     def __post_init__(self) -> None:
         if self.nodes < 1 or self.candidates < 1 or self.size > MOST_CANDIDATES:
@@ -110,6 +112,11 @@ class Level:
     def lift_bytes(self) -> int:
         """Of a number modulo 2^dropped."""
         return max(1, -(-self.dropped // 8))
+
+    @property
+    def pick_bits(self) -> int:
+        """Of a candidate, by which the feature party chooses: of its score, and what is kept."""
+        return SCORE_BITS + 1 + self.ways
 
     @property
     def number_bits(self) -> int:

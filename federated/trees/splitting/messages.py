@@ -105,7 +105,12 @@ class SplitCircuit:
 @message(0xF8)
 @dataclass(frozen=True)
 class SplitWon:
-    """Feature party: of each node the label that says who won it."""
+    """Feature party: of each node the label that says who won it.
+
+    ways: of each node whether the column that won it has a way, if any column of the feature
+    party's has one, else empty.
+    """
 
     level: _Number
     labels: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=MOST_CANDIDATES)]
+    ways: Annotated[NDArray[np.uint8], Array("uint8", most=MOST_CANDIDATES)]

@@ -134,7 +134,10 @@ def test_a_layout_without_columns_or_with_a_column_of_missing_values_is_refused(
 def test_a_split_reads_as_words() -> None:
     binning = Binning.fit(table(), ["amount", "few", "trade"])
     column, left = binning.layout.split(0)
-    assert binning.words(column, left).startswith("amount <= 0.")
+    lower = binning.words(column, left)
+    assert lower.startswith("amount <= 0.")
+    above = binning.words(column, ~left)  # of a column with which scores fall
+    assert above == lower.replace("<=", ">") + " or missing"
     first = Binning(binning.columns[:1])
     column, left = first.layout.split(first.layout.candidates - 1)
     assert first.words(column, left) == "amount is known"

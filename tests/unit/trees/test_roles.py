@@ -20,6 +20,7 @@ from federated.trees import FeatureParty, LabelParty, grow_alone, party
 from federated.trees import labels as trees_labels
 from federated.trees.labels import drawn_rows
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
+from federated.trees.splitting import SplitWon
 from psi.protocol import (
     InputError,
     MemoryStore,
@@ -137,6 +138,47 @@ def test_an_own_column_keeps_its_way_whatever_the_partner_splits() -> None:
     assert not np.allclose(free.margin, bank.margin)
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_partner_s_columns_keep_their_way(way: int) -> None:
+    """As on the joined table; what the label party sees of it is a bit of each node."""
+    world, ways = World.of(900, 6), (way, 0, -way)
+    terms = plan(900, trees=5, depth=4, partner_ways=True)
+    bank, bureau, pair = world.run(terms, ways)
+    assert np.array_equal(
+        bank.margin, grow_alone(*world.joined, world.y, terms, ways=(0, 0, *ways))[1]
+    )
+    assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), bank.margin)
+    columns = [split.column for split in bureau.splits]
+    assert {0, 1, 2} >= set(columns) > {1}
+    cells = [np.full(900, cell, np.uint16) for cell in range(15)]  # the last one is for missing
+    scores = np.array(
+        [bank.forest.scores(world.a, sides(bureau, [c, *world.b[1:]])) for c in cells]
+    )
+    assert (way * np.diff(scores, axis=0) >= -1e-12).all()
+    assert (np.abs(np.diff(scores, axis=0)) > 0.01).any()
+    told = [decode(e.payload, SplitWon).ways for e in pair.sent if peek(e.payload) is SplitWon]
+    # the way of a split that sends missing values aside alone is none
+    ordered = sum(
+        split.column != 1 and not split.left[:15].all() and split.left[:15].any()
+        for split in bureau.splits
+    )
+    assert int(np.concatenate(told).sum()) == ordered > 0
+    falls = [s.left for s in bureau.splits if s.column == 0 and not s.left[:15].all()]
+    assert all(bool(left[0]) == (way > 0) for left in falls)
+
+
+def test_ways_that_no_node_has_and_that_no_plan_names_are_refused() -> None:
+    world = World.of(300, 6)
+    with pytest.raises(MisuseError, match="ways of columns that the plan does not name"):
+        world.run(plan(300), (1, 0, 0))
+    terms = plan(300, partner_ways=True)
+    for change in (lambda m: np.full(len(m.ways), 2, np.uint8), lambda m: m.ways[:-1]):
+        wire = Liar(SplitWon, lambda m, change=change: replace(m, ways=change(m)))
+        roles = world.label_party(terms), world.feature_party(terms, ways=(-1, 0, -1))
+        with pytest.raises(PeerError, match="ways of nodes that have none"):
+            Pair(*roles, wire=wire).run()
+
+
 def test_rows_without_a_label_are_scored_and_move_nothing() -> None:
     world = World.of(700, 4)
     world.y[600:] = -1
@@ -165,22 +207,22 @@ def test_the_feature_party_sees_the_same_sizes_whatever_the_tree() -> None:
 def test_roles_made_again_after_each_message_say_the_same(kept: bool, plain: bool) -> None:
     """A kill anywhere; `kept`: its arrays were kept already, its state was not."""
     world = World.of(200, 8)
-    kinds = {} if plain else {"bank": LabelParty, "bureau": FeatureParty}
-    terms = plan(200, trees=3, depth=2, row_bits=3)
+    kinds, ways = {} if plain else {"bank": LabelParty, "bureau": FeatureParty}, (-1, 0, -1)
+    terms = plan(200, trees=3, depth=2, row_bits=3, partner_ways=True)
     stores = {name: MemoryStore() for name in ("bank", "bureau")}
 
     def made(name: str) -> Any:
         given = {"kind": kinds[name]} if kinds else {}
         if name == "bank":
             return world.label_party(terms, store=stores[name], **given)
-        return world.feature_party(terms, store=stores[name], **given)
+        return world.feature_party(terms, store=stores[name], ways=ways, **given)
 
     results = played_with_kills(("bank", "bureau"), made, kept=kept)
     bank, bureau = results["bank"], results["bureau"]
     assert bank.told_levels == 3
     assert np.allclose(bank.forest.scores(world.a, sides(bureau, world.b)), bank.margin)
     # on shares two splits of nearly one gain are a matter of chance
-    assert not plain or np.array_equal(bank.margin, world.run(terms)[0].margin)
+    assert not plain or np.array_equal(bank.margin, world.run(terms, ways)[0].margin)
 
 
 def test_a_party_from_an_older_copy_reuses_no_pad() -> None:

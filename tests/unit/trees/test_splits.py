@@ -17,9 +17,13 @@ from psi.protocol import MisuseError, encode
 from tests.unit.trees.splits_world import A_GIVES, A_KEYS, Case, Found, case, level_of, run
 
 
-def check(of: Case, found: Found) -> None:
-    """Each node's winner is the best up to what roundings and the table may change."""
+def check(of: Case, found: Found, allowed: Any = True) -> None:
+    """Each node's winner is the best up to what roundings and the table may change.
+
+    allowed: `bool[nodes, candidates]`, which may win.
+    """
     least, largest, own = of.scores()
+    least, largest = (np.where(allowed, each, -1) for each in (least, largest))
     best = least.max(axis=1)
     for node, candidate in enumerate(found.candidate):
         if candidate < 0:
@@ -96,6 +100,31 @@ def test_candidates_that_are_not_kept_never_win() -> None:
     assert not run(of.level, of.left, of.totals, kept=np.zeros_like(kept)).won.any()
 
 
+def apart(of: Case) -> Any:
+    """D of each candidate."""
+    g, h = of.left[0] / 2**8, of.left[1] / 2**10 + of.totals.penalty
+    total = of.totals.hessians / 2**10 + 2 * of.totals.penalty
+    return g - (of.totals.gradients / 2**8 / total)[:, None] * h
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_candidate_with_a_way_wins_only_by_going_it(sign: int) -> None:
+    """Every second one has; what wins is the best of those that may, and the rest of the circuit
+    is as it was."""
+    of = case(rows=9000, nodes=4, columns=3, bins=8)
+    free = np.arange(of.level.candidates) % 2 == 0
+    fits = free | (sign * apart(of) >= 0)
+    kept = np.stack([free | (sign > 0), free | (sign < 0)])
+    level = replace(of.level, ways=True)
+    found = run(level, of.left, of.totals, kept=kept)
+    check(of, found, fits)
+    assert not fits.all()
+    assert len(found.messages[4].gates) == 2 * (products_of(4, 21) + 4 * 21)
+    check(of, run(level, of.left, of.totals, kept=np.ones_like(kept)))
+    with pytest.raises(ValueError, match="kept of 21 candidates"):
+        run(of.level, of.left, of.totals, kept=kept)
+
+
 def test_a_side_needs_its_least_hessian() -> None:
     rng = np.random.default_rng(2)
     bins = rng.choice(8, (1, 20000), p=[0.02, 0.03, *[0.95 / 6] * 6])
@@ -160,7 +189,8 @@ def bits_of(message: Any) -> np.ndarray[Any, Any]:
     )
 
 
-def test_messages_tell_nothing_by_length_or_bias() -> None:
+@pytest.mark.parametrize("ways", [False, True])
+def test_messages_tell_nothing_by_length_or_bias(ways: bool) -> None:
     """Six of one length each, and even bits, whatever the numbers are and whoever wins."""
     of = case(rows=2000, nodes=4, columns=3)
     zero = replace(
@@ -169,10 +199,11 @@ def test_messages_tell_nothing_by_length_or_bias() -> None:
         hessians=np.zeros(4, np.int64),
         squares=np.zeros(4),
     )
+    level, kept = replace(of.level, ways=ways), np.ones((2, 21) if ways else 21, np.bool_)
     runs = [
-        run(of.level, of.left, of.totals),
-        run(of.level, of.left, replace(of.totals, own=np.full(4, np.inf))),
-        run(of.level, np.zeros_like(of.left), zero, kept=np.zeros(21, np.bool_)),
+        run(level, of.left, of.totals, kept=kept),
+        run(level, of.left, replace(of.totals, own=np.full(4, np.inf)), kept=kept),
+        run(level, np.zeros_like(of.left), zero, kept=np.zeros_like(kept)),
     ]
     lengths = [[len(encode(m)) for m in found.messages] for found in runs]
     assert lengths[0] == lengths[1] == lengths[2]
@@ -201,7 +232,7 @@ def test_the_work_of_a_level_follows_from_its_shape() -> None:
 )
 def test_levels_that_cannot_be(shape: dict[str, int]) -> None:
     with pytest.raises(MisuseError):
-        Level(**{"number": 0, "depth": 0, "nodes": 1, "candidates": 1, "rows": 1, **shape})
+        Level(**{"number": 0, "depth": 0, "nodes": 1, "candidates": 1, "rows": 1} | shape)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

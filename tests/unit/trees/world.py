@@ -103,7 +103,9 @@ class PlainFeature:
         found -= all_g**2 / (all_h + penalty)
         light = np.minimum(h, all_h - h) < least
         light |= np.minimum(left_h, total_h - left_h) <= 0
-        found[light | ~self._store.get("split-kept", 0)] = -np.inf
+        apart = g - all_g * (h + penalty) / (all_h + 2 * penalty)
+        kept = self._store.get("split-kept", 0).reshape(-1, own[0].shape[1])
+        found[light | ~np.where(apart < 0, kept[-1], kept[0])] = -np.inf
         best = found.argmax(axis=1)
         won = found.max(axis=1) > gain[:, 0] + 1e-9
         labels = np.zeros((len(won), 2), np.uint64)
@@ -170,7 +172,8 @@ class World:
         )
         return role
 
-    def run(self, terms: TreesPlan, **given: Any) -> tuple[Any, Any, Pair]:
-        pair = Pair(self.label_party(terms, **given), self.feature_party(terms))
+    def run(self, terms: TreesPlan, theirs: Any = (), **given: Any) -> tuple[Any, Any, Pair]:
+        """theirs: the ways of the bureau's columns."""
+        pair = Pair(self.label_party(terms, **given), self.feature_party(terms, ways=theirs))
         found = pair.run()
         return found["bank"], found["bureau"], pair
