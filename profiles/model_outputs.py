@@ -28,10 +28,12 @@ from profiles.language import LANGUAGES
 from profiles.segments import Segments, nearest, standardised
 from psi.protocol import FedprofileError, InputError
 
-__all__ = ["KeptCut", "ModelOutputs", "OneCut", "segments_of_models"]
+__all__ = ["NONE_KEPT", "KeptCut", "ModelOutputs", "OneCut", "segments_of_models"]
 
 FORMAT, VERSION = "fedprofile model outputs", 1
 _NOTE = "outputs"
+NONE_KEPT = "Segments are made anew and are not those of the model's training, which kept none."
+"""What a scoring says whose model has none: it is of an earlier version, or all were small."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,7 @@ def segments_of_models(
         store: the receiver's.
         table: the receiver's own columns, all rows.
 
-    Returns: the segments, None where no model has any that fit; and a sentence where a model has
-        some, and columns of them are not there, or of another type.
+    Returns: the segments, None where no model has any that fit; and then a sentence that says so.
 
     Raises:
         InputError: what is kept cannot be read, or a value that is no number.
@@ -193,7 +194,7 @@ def segments_of_models(
     if fitting is not None:
         return fitting.cut(table), []
     if not cuts:
-        return None, []
+        return None, [NONE_KEPT]
     columns = ", ".join(plain(column.name, 40) for column in cuts[0].encoder.columns)
     return None, [
         f"Segments are made anew and are not those of the model's training, which take these "

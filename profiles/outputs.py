@@ -40,6 +40,7 @@ from profiles.model_metrics import model_metrics, rounded
 from profiles.model_outputs import KeptCut, ModelOutputs, segments_of_models
 from profiles.months import change_metrics, change_since
 from profiles.own_table import entity_column, own_facts, own_table
+from profiles.partners_dropped import partners_dropped
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
 from profiles.report.render import render_report
@@ -128,6 +129,10 @@ def write_outputs(
     ]
     for one in outcome.counted:
         models.append(measured_counts(one, alone[one.trained.terms.task], job.receiver))
+    models = [
+        replace(model, notes=(*model.notes, *partners_dropped(federation.contract, one)))
+        for model, one in zip(models, fitted, strict=True)
+    ]
     checks = []
     if baseline:
         both = federation.outcomes, federation.tables
@@ -331,7 +336,7 @@ def _segments(
         cut = None if found is None or encoder is None else KeptCut.of(found, encoder)
         made = [model_id(digest, one.terms.task) for one in every]
         ModelOutputs(lang=job.lang, cut=cut).keep(store, made)
-    return found, notes
+    return found, notes if found is not None else []
 
 
 def _entity(job: Job) -> dict[str, str] | None:

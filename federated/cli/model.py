@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,8 @@ Models = Annotated[
     ),
 ]
 NODE = Path("fedprofile-node")
+BELOW: list[Callable[[ModelStore, str], tuple[Sequence[str], list[Sequence[str]]] | None]] = []
+"""What a package above this one keeps beside a model: heads and rows that `show` prints last."""
 
 
 def store_of(home: Path | None, models: Path | None) -> ModelStore:
@@ -103,11 +106,12 @@ def show(
     home: Home = None,
     models: Models = None,
 ) -> None:
-    """Print a model's card, who has released it, what own columns weigh, and own numbers."""
+    """Print a model's card, who has released it, what own columns weigh, own numbers, segments."""
     from federated.cli.lists import print_rows
     from federated.scoring.card import card, importance, numbers
 
-    part = store_of(home, models).find(model)
+    store = store_of(home, models)
+    part = store.find(model)
     lines = card(part)
     if models is None:
         lines.append(("released", released_words(party_home(home), part)))
@@ -116,6 +120,9 @@ def show(
     print_rows(("column", "weighs"), [(name, f"{size:.4g}") for name, size in importance(part)])
     typer.echo()
     print_rows(*numbers(part))
+    for kept in filter(None, (below(store, part.id) for below in BELOW)):
+        typer.echo()
+        print_rows(*kept)
 
 
 @app.command("export")

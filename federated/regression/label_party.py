@@ -245,7 +245,7 @@ class LabelParty(LabelRows):
         state = put_link(state, at, replace(link_of(state, at), summed=True))
         if not all(each.summed for each in links(state)):
             return Turn(state)
-        return self._finish(link_of(state, len(self._lines) - 1))
+        return self._finish(state, link_of(state, len(self._lines) - 1))
 
     # once all partners are there
 
@@ -309,7 +309,7 @@ class LabelParty(LabelRows):
         done = Share(after.number / steps, steps * len(self._y))
         return Turn(state, [(line.peer, told) for line in self._lines], progress=done)
 
-    def _finish(self, fit: Fitting) -> Turn[LabelFit]:
+    def _finish(self, state: Joined, fit: Fitting) -> Turn[LabelFit]:
         store, models, parties = self.context.store, fit.models, range(len(self._lines))
         own = np.stack([self._x @ model.weights + self._labels.offset for model in models])
         mine = own[np.where(self._fold >= 0, self._fold + 1, 0), np.arange(len(self._y))]
@@ -330,6 +330,7 @@ class LabelParty(LabelRows):
             centre=self._labels.centre,
             scale=self._labels.scale,
             fold_scores=np.where(self._fold >= 0, scores, np.nan),
+            brought=sum(each.layout.columns for each in links(state)),
             score_bits=self._plan.score_bits,
             gradient_left=[each.left for each in fit.log if each.fold == EVERY][-1],
             evaluations=fit.last + 1,

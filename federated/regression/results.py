@@ -25,6 +25,7 @@ class LabelFit:
     fold_scores: `float64[n]`, these alone; NaN elsewhere; with `score_bits` of 0 all are NaN;
     own: `float64[n]`, the own part of each row's score, intercept and offset included;
     centre, scale: a label is centre + 2^scale times what `own` is in the unit of;
+    brought: how many columns all partners together had, as their layouts say;
     score_bits: how finely a row's number was told;
     evaluations: of all rows, the plan's at most: fewer where the gradient was noise, or nothing;
     gradient_left: how far the last evaluation of all rows was from the optimum, in standard
@@ -43,6 +44,7 @@ class LabelFit:
     scores: Floats
     fold_scores: Floats
     own: Floats
+    brought: int
     score_bits: int
     evaluations: int
     gradient_left: float

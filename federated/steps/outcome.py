@@ -52,6 +52,7 @@ class Trained:
     `label` is 1, 0 or -1 of each aligned row, or of a model of numbers a number or NaN: what was
     trained on; `later` the same of rows that are kept for a look at a later time, which nothing was
     trained on.
+    `partner_columns` are those that all partners' features came to, encoded, in this training.
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
     many sums this party got to know. `weights` are how much each aligned row counted, `offset` what
     was added to its score; None: alike, and nothing. `bounded` own values counted as nearer to

@@ -79,7 +79,7 @@ class TrainVertical(TrainColumns):
             terms=terms,
             encoder=encoder,
             columns=list(names),
-            partner_columns=sum(brought.values()),
+            partner_columns=fit.brought,
             model=CARD if card else model_named(terms.model),
             part=LinearPart(fit.coefficients, fit.intercept),
             label=label,

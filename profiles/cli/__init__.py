@@ -28,6 +28,7 @@ from profiles.cli import (
     job,
     leads,
     ledger,
+    model_segments,
     new,
     plan,
     preflight,
@@ -110,6 +111,7 @@ def _asked(job_file: Path) -> Contract:
     return nameless_draft(Job.load(job_file))
 
 
+model.BELOW.append(model_segments.segments_shown)
 node.app.command("rehearse")(rehearse(_asked))
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)

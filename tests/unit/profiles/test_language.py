@@ -14,6 +14,7 @@ from profiles.language import LANGUAGES, Language, language
 from profiles.language.catalogue import PARAMETER, Message, catalogue
 from profiles.language.numbers import FORMS
 from profiles.language.recognised import LISTS, recognised
+from profiles.model_outputs import NONE_KEPT
 from profiles.offers.chosen import Money
 from profiles.report import ReportData, render_report
 from profiles.report.change import Change, Listed
@@ -223,6 +224,8 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
         ),
         ("note", "churn is scored by the common model of north and south, from 1,200 rows."),
         ("note", "12 rows have no score: a value of the model's columns is missing."),
+        ("note", "bureau: dropped, at least 2 of 3 columns; only their owner knows which"),
+        ("note", NONE_KEPT),
         ("units", "; how much bank's row that counts most does, to a power of two"),
         ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
         (

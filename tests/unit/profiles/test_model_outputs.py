@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from federated.scoring.store import ModelStore
 from federated.tables.encoding import Encoder
+from profiles.cli import app
 from profiles.language import language
-from profiles.model_outputs import KeptCut, ModelOutputs, segments_of_models
+from profiles.model_outputs import NONE_KEPT, KeptCut, ModelOutputs, segments_of_models
 from profiles.score_job import job_text
 from profiles.segments import segments
 from psi.protocol import InputError
@@ -125,12 +127,15 @@ def test_other_columns_are_told_and_cut_anew(tmp_path: Path, table: pa.Table) ->
     assert "重新划分" in language("zh").told(note, "note")
 
 
-def test_models_of_earlier_versions_leave_nothing_and_damage_is_told(tmp_path: Path) -> None:
+def test_models_of_earlier_versions_leave_nothing_which_is_told_and_so_is_damage(
+    tmp_path: Path,
+) -> None:
     store = ModelStore(tmp_path)
     store.write(part())
-    assert segments_of_models(_Asked(), store, PEOPLE) == (None, [])  # type: ignore[arg-type]
+    none = (None, [NONE_KEPT])
+    assert segments_of_models(_Asked(), store, PEOPLE) == none  # type: ignore[arg-type]
     kept = stored(tmp_path, ModelOutputs(lang="en", cut=None))
-    assert segments_of_models(_Asked(), kept, PEOPLE) == (None, [])  # type: ignore[arg-type]
+    assert segments_of_models(_Asked(), kept, PEOPLE) == none  # type: ignore[arg-type]
     whole = {"format": "fedprofile model outputs", "version": 1, "lang": "en", "segments": None}
     spoilt: list[dict[str, object]] = [{"version": 2}, {"segments": {}}, {"format": "x"}]
     for wrong in spoilt:
@@ -154,3 +159,13 @@ def test_it_goes_with_the_model_and_is_no_model(tmp_path: Path) -> None:
 def test_the_job_file_of_a_scoring_has_the_language_of_the_training() -> None:
     assert 'lang = "zh"' in job_text(part(), lang="zh")
     assert "lang" not in job_text(part(), lang="en")
+
+
+def test_model_show_lists_the_segments(tmp_path: Path) -> None:
+    stored(tmp_path, ModelOutputs(lang="en", cut=KEPT))
+    shown = CliRunner().invoke(app, ["model", "show", part().id, "--models", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
+    lines = shown.output.split("what sets it apart\n")[1].splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [
+        [str(number), name] for number, name in zip(FOUND.numbers, FOUND.descriptions, strict=True)
+    ]
