@@ -87,18 +87,26 @@ def _digest_rows(  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, repr=False)
 class Blake2s:
-    """Keyed BLAKE2s with 32-byte digests: `key` of 1 to 32 bytes, `person` of at most 8."""
+    """Keyed BLAKE2s: `key` of 1 to 32 bytes, `person` of at most 8.
+
+    Digests have 32 bytes, or `size`: then the others of the 32 are of no use.
+    """
 
     key: bytes
     person: bytes = b""
+    size: int = 32
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.key) <= 32 or len(self.person) > 8:
-            raise ValueError("a key of 1 to 32 bytes and a person of at most 8 are allowed")
+        if not 1 <= len(self.key) <= 32 or len(self.person) > 8 or not 1 <= self.size <= 32:
+            raise ValueError(
+                "a key and digests of 1 to 32 bytes and a person of at most 8 are allowed"
+            )
 
     def chain(self) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """The chaining value after the block that holds the key."""
-        block = struct.pack("<BBBBIIHBB8x8s", 32, len(self.key), 1, 1, 0, 0, 0, 0, 0, self.person)
+        block = struct.pack(
+            "<BBBBIIHBB8x8s", self.size, len(self.key), 1, 1, 0, 0, 0, 0, 0, self.person
+        )
         parameters = np.frombuffer(block, "<u4").astype(np.uint32)
         state = np.repeat(IV ^ parameters, LANES)
         words = np.frombuffer(self.key.ljust(BLOCK, b"\0"), "<u4").astype(np.uint32)
@@ -150,8 +158,8 @@ class Blake2s:
         into: Words | None = None,
     ) -> Words:
         out = room_for((count, 4), into)
-        digest = hashlib.blake2s(key=self.key, person=self.person).digest()
-        empty = np.frombuffer(digest, "<u8").astype(np.uint64)
+        digest = hashlib.blake2s(digest_size=self.size, key=self.key, person=self.person).digest()
+        empty = np.frombuffer(digest.ljust(32, b"\0"), "<u8").astype(np.uint64)
         inputs = [readonly(x) for x in (self.chain(), empty, np.asarray(data, np.uint8), ends)]
         args = (*inputs, width, readonly(rows), longest, out)
         parallel_rows(_digest_rows, count, *args, block=LANES, least=2048)

@@ -23,7 +23,7 @@ from federated.sharing.seeds import GROUPS, LEAVES
 from federated.sharing.transcript import Transcript
 from federated.sharing.transfers import CHECKED, Choosing, Delta, Transfers, words_of
 from federated.trees.splitting.messages import Extension
-from psi.kernels import aes
+from psi.kernels.block_pads import hashed_blocks
 from psi.protocol import PeerError
 
 __all__ = ["PER_KEY", "Gives", "Picks", "hashed", "packed", "unpacked"]
@@ -57,17 +57,8 @@ def hashed(blocks: Words, tweaks: Words, nonce: bytes, name: str, per: int) -> W
 
     Source: Guo et al. 2019 (eprint 2019/074).
     """
-    turned = np.empty_like(blocks)
-    place = np.arange(len(blocks), dtype=np.uint64)[:, None] << np.uint64(16)
-    turned[..., 0] = blocks[..., 0] ^ blocks[..., 1] ^ tweaks ^ place
-    turned[..., 1] = blocks[..., 0]
     keys = public_keys(nonce, f"splits {name}", -(-len(blocks) // per))
-    out = np.empty_like(turned)
-    for at, key in enumerate(keys):
-        own = turned[at * per : (at + 1) * per]
-        made = aes.encrypt(key.tobytes(), own.reshape(-1, 2)).reshape(own.shape)
-        np.bitwise_xor(made, own, out=out[at * per : (at + 1) * per])
-    return out
+    return hashed_blocks(blocks, tweaks, keys, per)
 
 
 def _coin(coin: bytes, nonce: bytes) -> bytes:

@@ -49,6 +49,11 @@ def test_blake2s_equals_hashlib_at_every_length() -> None:
         hashlib.blake2s(row.tobytes(), key=b"key" * 5, person=b"person").digest() for row in table
     ]
     assert hashed.rows(table[:0]).shape == (0, 4)
+    short = Blake2s(b"k", b"p", 16).rows(table)[:, :2]
+    assert [row.tobytes() for row in short] == [
+        hashlib.blake2s(row.tobytes(), digest_size=16, key=b"k", person=b"p").digest()
+        for row in table
+    ]
 
 
 def test_blake2s_refuses_what_leaves_the_buffer() -> None:
