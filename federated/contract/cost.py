@@ -204,17 +204,17 @@ def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Es
 def hidden_estimate(rates: Rates, rows: int, columns: int, plan: HiddenPlan) -> Estimate:
     """Trees that tell no row's side, with so many `columns` of both parties together.
 
-    As `trees_estimate`, of all columns and levels; besides, of each row and tree a table of 128
+    As `trees_estimate`, of all columns and levels; besides, of each row and tree a table of 64
     entries twice, and a transfer a node of each level and a leaf.
     """
     pairs = [max(1, (1 << depth) // 2) for depth in range(plan.depth)]
     nodes, lanes = (1 << plan.depth) - 1, sum(pairs)
     blocks = columns * (6 + plan.trees * sum(-(-each // 2) for each in pairs)) * 2**TREES_DEPTH
-    blocks += plan.trees * (2 * 128 + 10 * 2**plan.depth)
+    blocks += plan.trees * (2 * 64 + 10 * 2**plan.depth)
     handled = columns * (SUMS_HANDLING + plan.trees * lanes) + plan.trees * HIDDEN_HANDLING
     tag, candidates = rates.align().tag, plan.trees * nodes * columns * TREES_CANDIDATES
     seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
-    a_tree = 8.0 * 128 + 8 * lanes * columns + 12.0 * nodes + 8.0 * 2**plan.depth
+    a_tree = 8.0 * 64 + 8 * lanes * columns + 12.0 * nodes + 8.0 * 2**plan.depth
     wire = rows * (94.0 * columns + plan.trees * a_tree) + candidates * 2400.0
     memory = 3e8 + rows * (columns * 16.0 * (TREES_DEPTH + 1) + 4000.0)
     return Estimate(seconds + 0.5, memory, wire, 4.0 + plan.trees * (5.0 * plan.depth + 3.0))

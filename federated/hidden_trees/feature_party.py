@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.hidden_trees.groups import first_leaves, groups_of, inside_of
-from federated.hidden_trees.label_party import HALF_STEP
 from federated.hidden_trees.messages import (
     HiddenBegin,
     HiddenCircuit,
@@ -29,7 +28,7 @@ from federated.hidden_trees.plan import HiddenPlan
 from federated.hidden_trees.results import HiddenFeature
 from federated.hidden_trees.rounding import coloured_by, labels_of_rows, numbers, share_bits
 from federated.hidden_trees.sides import below, given_weights, taken_leaves, taken_weights
-from federated.hidden_trees.slopes import INDEX, indices, opened
+from federated.hidden_trees.slopes import HALF_STEP, INDEX, indices, opened
 from federated.hidden_trees.splits import HiddenFeatureSplits
 from federated.hidden_trees.states import Hiding
 from federated.hidden_trees.sums import sums_told
@@ -123,6 +122,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
     # a tree begins and ends
 
     def _first_tree(self, state: Hiding) -> Turn[HiddenFeature]:
+        # of each score before the first tree: the middle of the own step
         self.context.store.put("score", 0, np.full(self._rows, HALF_STEP, U32))
         return self._begin_tree(state)
 

@@ -35,7 +35,7 @@ from federated.hidden_trees.rounding import (
     units_of_leaf,
 )
 from federated.hidden_trees.sides import below, given_groups, given_weights, taken_weights
-from federated.hidden_trees.slopes import INDEX, UNIT_BITS, units_of, written
+from federated.hidden_trees.slopes import HALF_STEP, INDEX, UNIT_BITS, units_of, written
 from federated.hidden_trees.splits import HiddenLabelSplits
 from federated.hidden_trees.states import Hiding
 from federated.hidden_trees.sums import adjusted, leaf_values, sums_opened
@@ -57,12 +57,9 @@ from federated.trees.splitting import SplitAnswer, SplitPicks, Totals
 from federated.trees.states import Linking
 from psi.protocol import Context, Done, MisuseError, PeerError, Turn
 
-__all__ = ["HALF_STEP", "HiddenLabelParty"]
+__all__ = ["HiddenLabelParty"]
 
 U32 = np.uint32
-
-HALF_STEP = 1 << (31 - INDEX)
-"""The feature party's share of each score before the first tree: the middle of its step."""
 
 
 class HiddenLabelParty(HiddenParty[HiddenLabel]):
@@ -160,7 +157,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         gives = self._gives(state, sent.transfers, INDEX * len(score))
         nonce = self._nonce(state, f"tables {tree} {piece}", score, used)
         keys = gives.pads(0, INDEX * len(score), nonce, "grid").reshape(-1, INDEX, 2, 2)
-        entries = written(score, used, rest, keys, nonce)
+        entries = written(score, used, rest, keys, nonce, self._labels.base(state))
         told: list[tuple[str, Any]] = [
             (self._peer, RowTables(tree, piece, nonce, entries.reshape(-1)))
         ]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.hidden_trees.plan import MOST_HIDDEN, MOST_SCORE_BITS, RING_BITS, TABLE_ROWS
+from federated.hidden_trees.slopes import ENTRIES
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS
 from federated.sharing.trees import CHUNK
@@ -70,12 +71,12 @@ class RowChoices:
 @message(0xCC)
 @dataclass(frozen=True)
 class RowTables:
-    """Label party: of some rows 128 padded slopes each, and as many curvatures, flat."""
+    """Label party: of some rows 64 padded slopes each, and as many curvatures, flat."""
 
     tree: _Number
     piece: Annotated[int, Range(0, MOST_HIDDEN // TABLE_ROWS)]
     nonce: _Nonce
-    entries: Annotated[NDArray[np.uint32], Array("uint32", most=2 * 128 * TABLE_ROWS)]
+    entries: Annotated[NDArray[np.uint32], Array("uint32", most=2 * ENTRIES * TABLE_ROWS)]
 
 
 @message(0xF9)

@@ -1,26 +1,26 @@
 """Slopes and curvatures of shared scores, from a table that one side makes and the other looks up.
 
-A score is shared modulo 2^32, in units of 2^-27. The feature party chooses by the seven upper bits
-of its share; an entry is what the slope and the curvature are if the other share is the label
-party's own. The bits that the feature party leaves out are as its share is: uniform, so that a row
-stands on a grid of steps of 1/4 that is another for each row and tree.
+A score is shared modulo 2^32, in units of 2^-27, and lies within 8 of that of no tree: its lower 31
+bits say which it is. The feature party chooses by the six upper bits of these, of its share; an
+entry is what the slope and the curvature are if the other share is the label party's own. The bits
+that the feature party leaves out are as its share is: uniform, so that a row stands on a grid of
+steps of 1/4 that is another for each row and tree.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
-from federated.trees.splitting.lookups import ENTRIES, looked_up, tables
+from federated.trees.splitting.lookups import looked_up, tables
 from psi.protocol import PeerError
 
-__all__ = ["INDEX", "UNIT_BITS", "indices", "opened", "units_of", "written"]
+__all__ = ["ENTRIES", "HALF_STEP", "INDEX", "UNIT_BITS", "indices", "opened", "units_of", "written"]
 
 Shares = NDArray[np.uint32]
 Words = NDArray[np.uint64]
@@ -28,9 +28,16 @@ Bits = NDArray[np.uint8]
 U32 = np.uint32
 
 UNIT_BITS = 27
-INDEX = 7
+INDEX = 6
+ENTRIES = 1 << INDEX
+"""Of a row's table: steps of what a score can be."""
+_STEP = UNIT_BITS - 2
+"""Bits of a share below a step, which is 1/4."""
+HALF_STEP = 1 << (_STEP - 1)
 _FINE = 7
 """Bits of the label party's share below a step that entries follow."""
+_PER_STEP = 1 << _FINE
+_PLACES = ENTRIES * _PER_STEP
 _PIECE = 1 << 12
 _RING = 0xFFFFFFFF
 
@@ -41,24 +48,29 @@ def units_of(value: float) -> int:
 
 
 def indices(score: Shares) -> Bits:
-    """Bits of each share's step, `uint8[n * 7]`, least first."""
-    step = (score >> U32(32 - INDEX)).astype(np.uint8)
-    return (step[:, None] >> np.arange(INDEX, dtype=np.uint8) & 1).astype(np.uint8).reshape(-1)
+    """Bits of each share's step, `uint8[n * 6]`, least first."""
+    bits = np.arange(INDEX, dtype=np.uint8)
+    return (_steps(score)[:, None] >> bits & 1).astype(np.uint8).reshape(-1)
 
 
-@cache
-def _ready() -> Shares:
+def _steps(score: Shares) -> Bits:
+    return (score >> U32(_STEP)).astype(np.uint8) & np.uint8(ENTRIES - 1)
+
+
+@lru_cache(maxsize=4)
+def _ready(middle: int) -> Shares:
     """Slope (without label) and curvature by place below a step, and first step, of all steps from
-    there on: `uint32[128, 2, 129, 128]`, a view.
+    there on: `uint32[128, 2, 65, 64]`, a view.
+
+    middle: the place of the score of no tree; what a place stands for is the nearest to it.
     """
-    fine = np.arange(1 << (INDEX + _FINE), dtype=np.int64)
     # the middle of the label party's own unit, and of the step that the other side has cut off
-    place = fine + 0.5 + (1 << _FINE) / 2
-    score = (place / (1 << _FINE) + ENTRIES / 2) % ENTRIES - ENTRIES / 2
-    p = 1.0 / (1.0 + np.exp(-score * 2.0 ** (32 - INDEX - UNIT_BITS)))
+    first = middle - _PLACES // 2
+    place = (np.arange(_PLACES, dtype=np.int64) + _PER_STEP // 2 - first) % _PLACES + first
+    p = 1.0 / (1.0 + np.exp(-(place + 0.5) * 2.0 ** (_STEP - _FINE - UNIT_BITS)))
     slope = np.rint(p * 2.0**SLOPE_BITS)
     curvature = np.maximum(1, np.rint(p * (1.0 - p) * 2.0**CURVATURE_BITS))
-    both = np.stack([slope, curvature]).astype(U32).reshape(2, ENTRIES, 1 << _FINE)
+    both = np.stack([slope, curvature]).astype(U32).reshape(2, ENTRIES, _PER_STEP)
     twice = np.ascontiguousarray(np.concatenate([both, both], axis=1).transpose(2, 0, 1))
     return sliding_window_view(twice, ENTRIES, axis=2)
 
@@ -69,22 +81,25 @@ def _nonce(nonce: bytes, piece: int, which: int) -> bytes:
     return hashlib.blake2s(text, digest_size=len(nonce), person=b"hidetabl").digest()
 
 
-def written(score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, nonce: bytes) -> Any:
-    """Padded entries `uint32[n, 2, 128]`: slope and curvature less `rest`, 0 in rows not used.
+def written(
+    score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, nonce: bytes, base: float
+) -> Shares:
+    """Padded entries `uint32[n, 2, 64]`: slope and curvature less `rest`, 0 in rows not used.
 
     Args:
         score: the label party's shares.
         used: rows that the tree grows on.
         rest: `uint32[n, 2]`, random: its own shares of what is looked up.
-        keys: both pads of each index bit, `uint64[n, 7, 2, 2]`.
+        keys: both pads of each index bit, `uint64[n, 6, 2, 2]`.
         nonce: of these rows.
+        base: the score of no tree; others lie within 8 of it.
     """
     out = np.empty((len(score), 2, ENTRIES), U32)
-    ready = _ready()
+    ready = _ready(round(base * 2.0 ** (UNIT_BITS - _STEP + _FINE)))
     for low in range(0, len(score), _PIECE):
         at = slice(low, low + _PIECE)
-        step = (score[at] >> U32(32 - INDEX)).astype(np.int64)
-        fine = (score[at] >> U32(32 - INDEX - _FINE)).astype(np.int64) & ((1 << _FINE) - 1)
+        step = _steps(score[at])
+        fine = (score[at] >> U32(_STEP - _FINE)) & U32(_PER_STEP - 1)
         for which in range(2):
             found = ready[fine, which, step]
             found *= used[at, None]
@@ -94,15 +109,14 @@ def written(score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, n
 
 
 def opened(score: Shares, entries: Shares, keys: Words, nonce: bytes) -> Shares:
-    """The feature party's shares `uint32[n, 2]`, by the pads of its choices `uint64[n, 7, 2]`."""
+    """The feature party's shares `uint32[n, 2]`, by the pads of its choices `uint64[n, 6, 2]`."""
     if len(entries) != len(score) * 2 * ENTRIES:
         raise PeerError("tables of another shape")
-    sent = entries.reshape(len(score), 2, ENTRIES)
-    step = (score >> U32(32 - INDEX)).astype(np.uint8)
+    sent, step = entries.reshape(len(score), 2, ENTRIES), _steps(score)
     out = np.empty((len(score), 2), U32)
     for low in range(0, len(score), _PIECE):
         at = slice(low, low + _PIECE)
         for which in range(2):
-            own = np.ascontiguousarray(sent[at, which])
+            own = sent[at, which]
             out[at, which] = looked_up(keys[at], step[at], own, _nonce(nonce, low, which))
     return out

@@ -30,6 +30,7 @@ from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import joined_rows
 from federated.hidden_trees import HiddenPlan
 from federated.hidden_trees.plan import FEWEST_ROWS, MOST_HIDDEN, MOST_SCORE_BITS, SUM_NOISE
+from federated.hidden_trees.slopes import ENTRIES
 from psi.protocol import PeerError, Refused
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class TrainHidden(TrainBoosted):
     def bytes_limit(self, contract: Contract, terms: TrainTerms) -> int:
         columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
         nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
-        tree = 8 * 128 + 40 + 4 * nodes * columns + 14 * nodes + 9 * nodes
+        tree = 8 * ENTRIES + 36 + 4 * nodes * columns + 14 * nodes + 9 * nodes
         row = SEEDS * columns + 2 * terms.trees * tree + _ROUNDING
         return plan.rows * row + splits_limit(terms, columns)
 

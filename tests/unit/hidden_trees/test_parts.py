@@ -41,7 +41,7 @@ def test_looked_up_slopes_are_those_of_the_score_to_half_a_step() -> None:
     pads = rng.integers(0, 1 << 63, (rows, INDEX, 2, 2), dtype=np.uint64)
     rest = rng.integers(0, 1 << 32, (rows, 2), dtype=np.uint64).astype(U32)
     nonce = b"n" * 32
-    entries = written(mine, used, rest, pads, nonce)
+    entries = written(mine, used, rest, pads, nonce, 0.0)
     bits = indices(theirs).reshape(rows, INDEX)
     keys = pads[np.arange(rows)[:, None], np.arange(INDEX), bits]
     got = (opened(theirs, entries.reshape(-1), keys, nonce) + rest).view(np.int32)
@@ -61,11 +61,31 @@ def test_other_entries_and_other_columns_have_other_pads() -> None:
     """Both tables of a row hang on the same keys: not on the same pads."""
     score, used = np.zeros(64, U32), np.zeros(64, np.bool_)
     pads = np.random.default_rng(2).integers(0, 1 << 63, (64, INDEX, 2, 2), dtype=np.uint64)
-    entries = written(score, used, np.zeros((64, 2), U32), pads, b"n" * 32)
+    given = score, used, np.zeros((64, 2), U32), pads
+    entries = written(*given, b"n" * 32, 0.0)
     assert len(np.unique(entries)) > 0.99 * entries.size
-    assert not np.array_equal(
-        entries, written(score, used, np.zeros((64, 2), U32), pads, b"m" * 32)
-    )
+    assert not np.array_equal(entries, written(*given, b"m" * 32, 0.0))
+
+
+@pytest.mark.parametrize("base", [0.0, -2.02, 5.9])
+def test_scores_within_8_of_that_of_no_tree_have_their_own_slopes(base: float) -> None:
+    """Though the partner chooses by six bits: 64 steps are half of the ring."""
+    rows, nonce = 3000, b"n" * 32
+    rng = np.random.default_rng(4)
+    score = base + np.linspace(-7.8, 7.8, rows)
+    mine, theirs = shares(np.rint(score * 2.0**UNIT_BITS))
+    pads = rng.integers(0, 1 << 63, (rows, INDEX, 2, 2), dtype=np.uint64)
+    rest, used = np.zeros((rows, 2), U32), np.ones(rows, np.bool_)
+    entries = written(mine, used, rest, pads, nonce, base)
+    bits = indices(theirs).reshape(rows, INDEX)
+    keys = pads[np.arange(rows)[:, None], np.arange(INDEX), bits]
+    found = opened(theirs, entries.reshape(-1), keys, nonce) / _UNITS
+    step = np.floor(theirs / 2.0**25) * 0.25 + 0.125  # the middle of the partner's own step
+    place = (np.floor(mine / 2.0**18) + 0.5) * 2.0**-9 + step
+    place = (place - base + 8) % 16 - 8 + base
+    p = 1 / (1 + np.exp(-place))
+    assert np.array_equal(found[:, 0], np.rint(p * 2**8) / 2**8)
+    assert np.array_equal(found[:, 1], np.maximum(1, np.rint(p * (1 - p) * 2**10)) / 2**10)
 
 
 def test_sums_are_told_with_their_noise_and_in_16_bits() -> None:
