@@ -72,6 +72,15 @@ def check_job(job: Job) -> None:
                 f"{job.file}: [[aggregate]] protocol: {' and '.join(ways)} found towards "
                 f"{partner}, one protocol for all sections of a partner allowed",
             )
+        asked = [m for a in job.aggregates if a.partner == partner for m in set(a.measures)]
+        squared = [column for column, statistic in asked if statistic == "variance"]
+        if twice := [column for column in squared if squared.count(column) > 1]:
+            raise JobError(
+                f"{job.file}: [[aggregate]] measures: {partner}.{twice[0]}:variance found in "
+                f"{squared.count(twice[0])} sections, 1 allowed",
+                hint="by two a receiver that lies about its segments reads values of rows: ask the "
+                "mean in the others",
+            )
     if job.join_sums and (job.align is None or job.align.reveal != "cardinality"):
         raise JobError(
             f"{job.file}: [align] reveal: cardinality needed for [[join_sum]]",

@@ -73,7 +73,8 @@ class Release:
 
     `epsilon` is that of its noise, 0 for exact answers. `bits` are told of a row, in the mean.
     `vectors` are numbers a row, of which the `bits` are. `thresholds` are the distinct edges of
-    shares and histograms, one tuple a column. `known`: this party learns which records it is about.
+    shares and histograms, one tuple a column. `squares`: the columns of which a variance is told.
+    `known`: this party learns which records it is about.
     `whole`: a policy that allows it has let the whole column be told.
     `rounded`: of all records together, so that one of them hardly moves what is told: such answers
     are not compared with others. `label_bits`: of the receiver's label, told to a partner, the most
@@ -88,6 +89,7 @@ class Release:
     bits: float = 0.0
     vectors: int = 0
     thresholds: tuple[tuple[str, ...], ...] = ()
+    squares: tuple[str, ...] = ()
     known: bool = True
     whole: bool = False
     rounded: bool = False

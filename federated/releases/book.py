@@ -5,13 +5,15 @@ up. A book of version 1 knew neither bits nor thresholds; what it lacks is taken
 its entries end or an officer forgets them: a training told whole rows, for its score vectors were
 exact; a table without noise told its category; sums had as many thresholds as there can be. One of
 version 2 knew nothing of labels, but what binnings told of them: trainings of that time are in no
-book, and do not count. A book of a later version is refused, never read as something else.
+book, and do not count. Before version 4 no variance was noted: each sum by segment may have been
+one. A book of a later version is refused, never read as something else.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federated.contract.kinds.label import class_bits
@@ -32,7 +34,7 @@ __all__ = [
     "read_book",
 ]
 
-VERSION = 3
+VERSION = 4
 MICRO = 1_000_000
 WHOLE = 1000 * MICRO
 """Bits of what may have told everything."""
@@ -53,11 +55,12 @@ class Level:
     kinds: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One step's release: `epsilon`, `bits` and `label` in millionths, `thresholds` by column.
 
-    `label`: bits of a label of this party's, told to a partner of its own job.
+    `label`: bits of a label of this party's, told to a partner of its own job. `squares`: the
+    columns of which it told a variance.
     """
 
     step: str
@@ -66,17 +69,19 @@ class Entry:
     bits: int
     label: int
     thresholds: tuple[tuple[str, ...], ...]
+    squares: tuple[str, ...]
 
     @classmethod
     def of(cls, release: Release) -> Entry:
         """What is kept of a release."""
         return cls(
-            release.step,
-            release.columns,
-            micro(release.epsilon),
-            micro(release.bits),
-            micro(release.label_bits),
-            release.thresholds,
+            step=release.step,
+            columns=release.columns,
+            epsilon=micro(release.epsilon),
+            bits=micro(release.bits),
+            label=micro(release.label_bits),
+            thresholds=release.thresholds,
+            squares=release.squares,
         )
 
     def edges(self, column: str) -> set[str]:
@@ -138,6 +143,8 @@ def read_book(data: bytes) -> Book:
     if version == 2:
         return _from_second(data)
     try:
+        if version == 3:
+            return _from_third(data)
         if version == VERSION:
             return from_canonical(Book, data)
         why = f"of version {version!r}, {VERSION} and before are read here"
@@ -146,6 +153,23 @@ def read_book(data: bytes) -> Book:
     raise EnvironmentFailed(
         f"the book of releases is {why}", hint="run the version of this software that wrote it"
     )
+
+
+# version 3
+
+
+def _from_third(data: bytes) -> Book:
+    """As it is now, but for the squares of its entries."""
+    found = json.loads(data)
+    for job in found["jobs"]:
+        for entry in job["entries"]:
+            entry["squares"] = _squares(entry["step"], entry["columns"])
+    return from_canonical(Book, canonical(found | {"version": VERSION}))
+
+
+def _squares(step: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of which a step may have told a variance, before that was noted."""
+    return tuple(columns) if step.startswith("aggregate/") else ()
 
 
 # version 2
@@ -198,7 +222,7 @@ def _with_label(entry: _SecondEntry) -> Entry:
     """
     binned = entry.step.startswith("binning/") and len(entry.columns) == 1 and entry.bits > 0
     label = micro(class_bits(entry.epsilon / MICRO)) if binned else 0
-    return Entry(entry.step, entry.columns, entry.epsilon, entry.bits, label, entry.thresholds)
+    return Entry(**vars(entry), label=label, squares=_squares(entry.step, entry.columns))
 
 
 # version 1
@@ -257,4 +281,12 @@ def _at_worst(entry: _FirstEntry) -> Entry:
     if kind == "category":
         bits = micro(entry.micro / MICRO * math.log2(math.e)) or WHOLE
     edges = (ANY_EDGES,) if kind in ("aggregate", "join_sum") else ()
-    return Entry(entry.step, entry.columns, entry.micro, bits, 0, (edges,) * len(entry.columns))
+    return Entry(
+        step=entry.step,
+        columns=entry.columns,
+        epsilon=entry.micro,
+        bits=bits,
+        label=0,
+        thresholds=(edges,) * len(entry.columns),
+        squares=_squares(entry.step, entry.columns),
+    )

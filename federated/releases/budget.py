@@ -94,6 +94,7 @@ def check_counts(
             raise OverBudget(
                 f"{where}: {found} releases asked within {days} days, {most} allowed by policy"
             )
+        _check_squares(where, limits, kin, [*fresh, *(entry for _, entry in spent)])
         _check_hidden(where, limits, fresh, [entry for _, entry in spent])
         _check_edges(where, limits, kin, fresh, [entry for _, entry in spent])
         counting = [entry for why, entry in spent if _same_purpose(limits, why, purpose)]
@@ -155,6 +156,23 @@ def _check_hidden(
             f"{where}: {len(sums)} exact sums asked in all within {limits.keep_days} days, one of "
             "them over records that nobody learns, which allows no other",
             hint="[[join_sum]] noise: two that differ by one record would tell its value",
+        )
+
+
+def _check_squares(
+    where: str, limits: ReleaseLimits, columns: frozenset[str], told: Sequence[Release | Entry]
+) -> None:
+    """A column's squares are added up once, in one section, whoever keeps to its segments.
+
+    A receiver that moves two records between two sections has x - y by their sums, and by sums of
+    squares x^2 - y^2, so both values.
+    """
+    found = sum(bool(columns.intersection(one.squares)) for one in told if not one.epsilon)
+    if found > 1:
+        raise OverBudget(
+            f"{where}: a variance asked {found} times within {limits.keep_days} days, 1 allowed",
+            hint="two would tell values of rows to a receiver that lies about its segments; ask "
+            "for the mean alone",
         )
 
 

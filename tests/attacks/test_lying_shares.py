@@ -5,16 +5,43 @@ A test that fails here is good news, and a reason to change `docs/protocols/aggr
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from federated.aggregate.share_messages import Showed
+from federated.contract.terms import Contract
 from psi.protocol import PeerError
 from psi.protocol.codec import peek
+from tests.attacks.world import World
 from tests.unit.aggregate_shares import SharedParties
 
+GROUPS = """
+[job]
+name = "groups"
+purpose = "retention"
+
+[[party]]
+name = "bank"
+table = "bank.people"
+keys = [["id"]]
+
+[[party]]
+name = "bureau"
+table = "bureau.people"
+keys = [["id"]]
+
+[align]
+minimum_overlap = 100
+
+[[aggregate]]
+by = "bank.seg"
+measures = ["bureau.debt:variance"]
+"""
 ROWS, LEAST, AIM, OTHER = 60, 20, 7, 33
 VALUES = np.random.default_rng(4).normal(size=(ROWS, 1)).round(3)
 CODES = [0] * 30 + [1] * 30
@@ -38,8 +65,8 @@ def test_a_receiver_that_moves_a_row_between_sections_reads_a_difference() -> No
     assert two[0] - one[0] == pytest.approx(VALUES[OTHER, 0] - VALUES[AIM, 0], abs=1e-5)
 
 
-def test_with_a_variance_it_reads_both_values() -> None:
-    """Sums give x - y, sums of squares x^2 - y^2."""
+def test_two_variances_would_tell_it_both_values() -> None:
+    """Sums give x - y, sums of squares x^2 - y^2. Roles answer it; no contract asks it."""
     ask = [("a", "sum"), ("a", "variance")]
     parties = Moves(VALUES, CODES, 2, LEAST, ask, (CODES, LEAST, ask), names="a")
     sums, squares = [], []
@@ -50,6 +77,29 @@ def test_with_a_variance_it_reads_both_values() -> None:
     less, more = sums[1] - sums[0], (squares[1] - squares[0]) / (sums[1] - sums[0])
     read = (more + less) / 2, (more - less) / 2
     assert read == pytest.approx((VALUES[OTHER, 0], VALUES[AIM, 0]), abs=1e-4)
+
+
+def test_a_variance_is_asked_once_in_a_contract_and_over_contracts(tmp_path: Path) -> None:
+    people = pa.table({"id": [f"{i:04d}" for i in range(200)], "debt": np.arange(200) % 37.0})
+    world = World(tmp_path, people, {"debt": "aggregate"})
+
+    def bank(first: int) -> pa.Table:
+        kept = people.slice(first, 150)
+        half = pa.array(["a", "b"] * 75)
+        return pa.table({"id": kept["id"], "seg": half, "other": half})
+
+    def draft_of_two(contract: Contract) -> Contract:
+        first, more = contract.aggregate
+        return replace(contract, aggregate=(first, replace(more, measures=first.measures)))
+
+    more = '\n[[aggregate]]\nby = "bank.other"\nmeasures = ["bureau.debt:mean"]\n'
+    run = world.run(GROUPS + more, bank(0), draft_of_two)
+    assert run.outcome is None
+    assert "a variance of debt in 2 sections" in str(run.errors["bureau"])
+    assert world.run(GROUPS, bank(0)).outcome is not None
+    later = world.run(GROUPS, bank(50))
+    assert "a variance asked 2 times within 400 days, 1 allowed" in str(later.errors["bureau"])
+    assert world.run(GROUPS.replace("variance", "mean"), bank(50)).outcome is not None
 
 
 @pytest.mark.parametrize("aim", [AIM, OTHER])

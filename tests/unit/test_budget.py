@@ -199,6 +199,26 @@ def test_a_job_that_goes_on_pays_once(tmp_path: Path) -> None:
     assert not bureau.asked(PEOPLE[:500], bits(0.1, "a"))
 
 
+def test_a_variance_of_a_column_is_told_once(tmp_path: Path) -> None:
+    """Of two a receiver that moves records between groups reads values: tests/attacks."""
+
+    def asked(number: int, *squares: str) -> Release:
+        step = f"aggregate/{number}/bureau"
+        return Release(step=step, columns=("a", "b"), thresholds=((), ()), squares=squares)
+
+    bureau, samples = Bureau(tmp_path), months(6)
+    assert not bureau.asked(samples[0], asked(0, "a"), asked(1, "a", "b"))
+    assert "'a' of bureau.people: a variance asked 2 times within 400 days" in bureau.told
+    assert bureau.asked(samples[0], asked(0, "a"), asked(1, "b"))
+    assert bureau.asked(samples[1], asked(0))  # sums go on
+    assert not bureau.asked(samples[2], asked(0, "b"))
+    old = json.loads(bureau.book._files.book(0).to_bytes()) | {"version": 3}
+    for entry in (entry for job in old["jobs"] for entry in job["entries"]):
+        del entry["squares"]
+    found = read_book(canonical(old))  # each sum by segment may have been one
+    assert {entry.squares for job in found.jobs for entry in job.entries} == {("a", "b")}
+
+
 def test_what_needs_no_record_is_refused_before_one_is_known(tmp_path: Path) -> None:
     bureau = Bureau(tmp_path, releases_per_column=2)
 
@@ -333,8 +353,8 @@ def test_categories_of_the_version_before_told_their_epsilon_or_all(tmp_path: Pa
 
 
 def test_a_book_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    plain = json.loads(Book().to_bytes()) | {"version": 4, "more": []}
-    with pytest.raises(EnvironmentFailed, match="of version 4, 3 and before are read here"):
+    plain = json.loads(Book().to_bytes()) | {"version": 5, "more": []}
+    with pytest.raises(EnvironmentFailed, match="of version 5, 4 and before are read here"):
         read_book(canonical(plain))
     assert read_book(Book().to_bytes()) == Book()
     with pytest.raises(EnvironmentFailed, match="of version None"):

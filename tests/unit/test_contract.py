@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from federated.contract.disclosures import check_disclosures, disclosures
+from federated.contract.kinds.by_segment import BySegment
 from federated.contract.release import planned
 from federated.contract.summary import in_words
 from federated.contract.terms import (
@@ -205,6 +206,16 @@ def test_sections_over_the_same_rows_take_keys_of_one_size() -> None:
     suites = replace(made.suites, sums="half-tree-sums-v3")
     with pytest.raises(PeerError, match="need one protocol"):
         replace(made, aggregate=(*made.aggregate, shared), suites=suites).check()
+
+
+def test_a_column_s_variance_is_in_one_section() -> None:
+    made = contract()
+    first = replace(made.aggregate[0], measures=(Measure("a", "variance"), Measure("b", "mean")))
+    second = replace(first, by="region", measures=(Measure("a", "mean"),))
+    BySegment().check(replace(made, aggregate=(first, second)))
+    second = replace(second, measures=(Measure("a", "variance"),))
+    with pytest.raises(PeerError, match="a variance of a in 2 sections, 1 allowed"):
+        BySegment().check(replace(made, aggregate=(first, second)))
 
 
 def test_private_sums_have_their_suite_and_no_key() -> None:

@@ -113,6 +113,12 @@ def test_columns_with_dots_and_colons_in_their_names(tmp_path: Path) -> None:
         ('task = "churn"', 'task = "churn/0"', "task: 'churn/0' found, a name without a slash"),
         ("top = 10", 'top = 10\ntask = "chrun"', "'chrun' found, churn allowed"),
         ("[[target]]", f"{SECTION}[[target]]", r"\[\[aggregate\]\]: two sections found"),
+        (
+            '"bureau.overdue"]\n',
+            '"bureau.loans:variance"]\n[[aggregate]]\nby = "bank.region"\n'
+            'measures = ["bureau.loans:variance"]\n',
+            "bureau.loans:variance found in 2 sections, 1 allowed",
+        ),
         ("top = 10", "top = 0", "top: 0 found, 1 to"),
         ("top = 10", 'top = 10\n[[target]]\nproduct = "renewal"', "'renewal' found 2 times"),
         ("[[target]]", "[target]", r"write \[\[target\]\]"),

@@ -51,6 +51,11 @@ class AggregateTerms:
         """The partner's columns, once each, in the order of the measures."""
         return list(dict.fromkeys(measure.column for measure in self.measures))
 
+    @property
+    def squared(self) -> list[str]:
+        """Those of which a variance is asked."""
+        return [m.column for m in self.measures if m.statistic == "variance"]
+
 
 class BySegment(Kind[AggregateTerms]):
     """Sections: several of one contract may ask the same partner, over the same rows."""
@@ -71,6 +76,13 @@ class BySegment(Kind[AggregateTerms]):
                     "sections over one partner's rows need one protocol, and keys of one size"
                 )
             check_protocol(sections[0])
+            squared = [column for terms in sections for column in terms.squared]
+            if twice := [column for column in squared if squared.count(column) > 1]:
+                raise PeerError(
+                    f"a variance of {twice[0]} in {squared.count(twice[0])} sections, 1 allowed",
+                    hint="by two a receiver that lies about its segments reads values of rows; a "
+                    "sum or a mean may be in all",
+                )
         for terms in contract.aggregate:
             if not all(spelled(measure.statistic) for measure in terms.measures):
                 raise PeerError("the contract asks for a statistic that this version does not have")
@@ -117,13 +129,10 @@ class BySegment(Kind[AggregateTerms]):
                     f"encryption does not hold {contract.receiver} to sums of whole groups: if it "
                     f"lies, it reads single rows of {terms.partner}'s values. Private sums do"
                 )
-            squared = [m.column for m in terms.measures if m.statistic == "variance"]
-            if squared:
+            if terms.squared:
                 yield (
-                    f"a variance is a second exact sum, of squares of {', '.join(squared)}: who "
-                    f"knows all values of a group but two reads these two, and so does "
-                    f"{contract.receiver} if it lies and moves two records to other groups in "
-                    "another section or job"
+                    f"a variance is a second exact sum, of squares of {', '.join(terms.squared)}: "
+                    "who knows all values of a group but two reads these two"
                 )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
@@ -265,5 +274,9 @@ def told_sums(step: str, measures: Sequence[Measure], *, known: bool) -> Release
         numbers = Statistic.parse(measure.statistic).numbers
         edges.setdefault(measure.column, {}).update((repr(number), None) for number in numbers)
     return Release(
-        step=step, columns=tuple(edges), thresholds=tuple(map(tuple, edges.values())), known=known
+        step=step,
+        columns=tuple(edges),
+        thresholds=tuple(map(tuple, edges.values())),
+        squares=tuple(m.column for m in measures if m.statistic == "variance"),
+        known=known,
     )
