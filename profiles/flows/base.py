@@ -5,10 +5,10 @@ One row a transaction, in Ibis, on the engine that holds the tables:
     id, source, account, entity, kind (C, B, G), branch, owner, born,
     way (in, out), minor (int64, above 0), day (date), second (of the day), currency,
     counterparty_account, counterparty_name, counterparty_bank, counterparty_kind,
-    channel, code, merchant_code, text, refused
+    channel, code, merchant_code, text, refused, unread
 
 Texts are "" where there is none. `refused` is "" or why the row is left out; nothing is left out
-without being counted.
+without being counted. `unread` is the amount, time or code of direction for which it is.
 """
 
 from __future__ import annotations
@@ -16,18 +16,34 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import reduce
+from operator import and_
 from typing import Any
 
 import ibis
 
 from profiles.flows.engine import Engine
 from profiles.flows.settings import DIGITS, PRODUCTS, Bound, FlowSettings, Source
-from profiles.flows.values import add_day, add_minor, as_number, as_text, carries_zone
+from profiles.flows.times import add_day, carries_zone, half_days
+from profiles.flows.values import add_minor, as_number, as_text
 
-__all__ = ["ZONED", "Base", "base_model"]
+__all__ = [
+    "CONFLICT",
+    "HALF_DAYS",
+    "NO_AMOUNT",
+    "NO_DAY",
+    "UNKNOWN_CODE",
+    "ZONED",
+    "Base",
+    "base_model",
+]
 
-REPEATED = "this id came before"
+REPEATED = "this row came before"
+CONFLICT = "this id came before, with another account, amount, direction or day"
+NO_DAY = "no day, or none that can be read"
+NO_AMOUNT = "no amount, or none that can be read"
+UNKNOWN_CODE = "an unknown code of direction"
 ZONED = "the time is a text that carries a zone"
+HALF_DAYS = "the time is by a clock of twelve hours (AM, PM)"
 _TEXTS = (
     "counterparty_account",
     "counterparty_name",
@@ -60,7 +76,7 @@ class Base:
     @property
     def good(self) -> Any:
         """The rows that could be read."""
-        return self.rows.filter(self.rows.refused == "").drop("refused")
+        return self.rows.filter(self.rows.refused == "").drop("refused", "unread")
 
 
 def base_model(settings: FlowSettings, engine: Engine, before: dt.date | None = None) -> Base:
@@ -93,7 +109,7 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
     table = engine.columns_of(source)
     currency = _text(table, source, "currency")
     table = table.select(
-        id=as_text(table[source.columns["id"]]),
+        id=_text(table, source, "id"),
         account=_text(table, source, "account"),
         currency=ibis.ifelse(currency == "", settings.currency, currency),
         side=_text(table, source, "direction"),
@@ -103,9 +119,8 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
     )
     odd = {n: [c for c, d in DIGITS.items() if d == n] for n in (0, 3)}
     digits = ibis.cases(*((table.currency.isin(odd[n]), n) for n in odd), else_=2).cast("int64")
-    table = table.mutate(digits=digits)
     table = add_minor(
-        table, "_amount", "signed",
+        table.mutate(digits=digits), "_amount", "signed",
         decimal=source.decimal, thousands=source.thousands, minor=source.minor,
     )  # fmt: skip
     table = add_day(table, "_time", "day", source.dates, source.stored_zone, settings.zone)
@@ -120,17 +135,25 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
     else:
         other = "out" if source.positive == "in" else "in"
         table = table.mutate(way=ibis.ifelse(table.signed > 0, source.positive, other))
+    timeless = table.day.isnull()
     refused = ibis.cases(
         (table.id == "", "no id"),
         (table.account == "", "no account"),
-        (table.day.isnull() & carries_zone(table._time, source.dates), ZONED),
-        (table.day.isnull(), "no day, or none that can be read"),
-        (table.signed.isnull(), "no amount, or none that can be read"),
+        (timeless & carries_zone(table._time, source.dates), ZONED),
+        (timeless & half_days(table._time, source.dates), HALF_DAYS),
+        (timeless, NO_DAY),
+        (table.signed.isnull(), NO_AMOUNT),
         (table.signed == 0, "the amount is zero"),
         (below, "the amount is negative beside a direction"),
-        (table.way == "", "an unknown code of direction"),
+        (table.way == "", UNKNOWN_CODE),
         else_="",
     )
+    table = table.mutate(refused=refused)
+    why = table.refused
+    unread = ibis.cases(
+        (why == NO_AMOUNT, as_text(table._amount)), (why == NO_DAY, as_text(table._time)),
+        (why == UNKNOWN_CODE, table.side), else_="",
+    )  # fmt: skip
     number = table.id
     if len(settings.sources) > 1:  # ids of two tables may be the same
         number = ibis.literal(f"{source.table}/") + table.id
@@ -145,7 +168,8 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
         source=ibis.literal(source.table),
         minor=table.signed.abs().fill_null(0),
         second=table.day_second,
-        refused=refused,
+        refused=why,
+        unread=unread,
     )
 
 
@@ -266,9 +290,11 @@ def _owned(rows: Any, accounts: Any | None) -> Any:
 def _repeated(settings: FlowSettings, engine: Engine) -> bool:
     """Whether an id comes twice in one source: most often none does, and nothing has to be done."""
     for source in settings.sources:
-        column = engine.columns_of(source)[source.columns["id"]]
-        number = as_text(column) if column.type().is_string() else column
-        if _twice(engine.columns_of(source).select(id=number)):
+        table = engine.columns_of(source)
+        number = _text(table, source, "id")
+        if "id" in source.columns and not table[source.columns["id"]].type().is_string():
+            number = table[source.columns["id"]]  # as it is: no text has to be made of it
+        if _twice(table.select(id=number)):
             return True
     return False
 
@@ -281,7 +307,11 @@ def _twice(table: Any) -> bool:
 
 
 def _once(rows: Any) -> Any:
-    """An id that comes again is refused: the first stays, by day, then by what else differs."""
+    """An id that comes again is refused: the first stays, by day, then by what else differs.
+
+    What differs in account, amount, direction or day is no repeated row, and counted by another
+    reason: the id does not name one transaction.
+    """
     more = rows.group_by("id").agg(copies=rows.count())
     more = more.filter(more.copies > 1).select(again="id")
     marked = rows.left_join(more, rows.id == more.again)
@@ -290,9 +320,15 @@ def _once(rows: Any) -> Any:
     order = ["refused", "day", "second", "account", "way", "minor", "text"]
     place = ibis.row_number().over(ibis.window(group_by="id", order_by=order))
     several = several.mutate(place=place)
-    repeated = (several.place > 0) & (several.refused == "")
-    several = several.mutate(refused=ibis.ifelse(repeated, REPEATED, several.refused))
-    return alone.union(several.drop("place").select(*alone.columns))
+    told = ("account", "way", "minor", "day", "currency")
+    first = several.filter((several.place == 0) & (several.refused == ""))
+    first = first.select(of="id", **{f"first_{name}": name for name in told})
+    several = several.left_join(first, several.id == first.of)
+    same = reduce(and_, (several[name] == several[f"first_{name}"] for name in told))
+    later = (several.place > 0) & (several.refused == "")
+    why = ibis.ifelse(same, REPEATED, CONFLICT)
+    several = several.mutate(refused=ibis.ifelse(later, why, several.refused))
+    return alone.union(several.select(*alone.columns))
 
 
 def _orders(settings: FlowSettings, engine: Engine, before: dt.date | None) -> Any | None:

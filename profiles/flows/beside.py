@@ -13,12 +13,11 @@ import ibis
 
 from profiles.flows.flows import Flows
 from profiles.flows.settings import KINDS, PRODUCTS, Bound
-from profiles.flows.values import add_day, add_minor, as_number, as_text, carries_zone
+from profiles.flows.shown import shown_codes, shown_shapes
+from profiles.flows.times import add_day, carries_zone
+from profiles.flows.values import add_minor, as_number, as_text
 
-__all__ = ["SHOWN_FROM", "beside_notes", "shown_codes"]
-
-SHOWN_FROM = 10
-"""A code is shown where so many rows have it: what is rarer may be no code."""
+__all__ = ["beside_notes"]
 
 
 def beside_notes(flows: Flows) -> list[str]:
@@ -34,15 +33,6 @@ def beside_notes(flows: Flows) -> list[str]:
         if bound is not None:
             found += [f"{bound.where}{one}" for one in said(flows, bound)]
     return found
-
-
-def shown_codes(table: Any, column: str, known: list[str]) -> str:
-    """The codes of a text column that are not known, with counts, where enough rows have them."""
-    found = table.filter(~table[column].isin(known)).group_by(column).agg(rows=lambda t: t.count())
-    found = found.filter(found["rows"] >= SHOWN_FROM)
-    found = found.order_by(ibis.desc("rows"), column).limit(8).to_pyarrow().to_pylist()
-    shown = ", ".join(f"{one[column][:20]!r} {one['rows']:,}" for one in found)
-    return shown or "each on a few rows"
 
 
 def _accounts(flows: Flows, bound: Bound) -> Iterator[str]:
@@ -82,7 +72,7 @@ def _balances(flows: Flows, bound: Bound) -> Iterator[str]:
     table = _with_amount(flows, _with_days(flows, bound, ("day",)), bound)
     yield from _unread_days(table, bound, "left out")
     if wrong := _count(table, table._minor.isnull()):
-        yield f" amount: {wrong:,} cannot be read: left out"
+        yield f" amount: {wrong:,} cannot be read: left out; {_written(table, bound)}"
     if "product" in bound.columns:
         known = list(flows.settings.balance_products or PRODUCTS)
         table = table.mutate(_product=as_text(table[bound.columns["product"]]))
@@ -101,7 +91,10 @@ def _balances(flows: Flows, bound: Bound) -> Iterator[str]:
 def _orders(flows: Flows, bound: Bound) -> Iterator[str]:
     table = _with_amount(flows, _with_days(flows, bound, ("since",)), bound)
     if wrong := _count(table, table._minor.isnull()):
-        yield f" amount: {wrong:,} cannot be read: no payment is known by them"
+        yield (
+            f" amount: {wrong:,} cannot be read: no payment is known by them; "
+            f"{_written(table, bound)}"
+        )
     yield from _unread_days(table, bound, "left out of what looks at the past")
     asked = sorted({one for rule in flows.taxonomy.rules for one in rule.order or ()})
     if not asked:
@@ -125,6 +118,13 @@ def _with_days(flows: Flows, bound: Bound, names: tuple[str, ...]) -> Any:
 def _with_amount(flows: Flows, table: Any, bound: Bound) -> Any:
     table = table.mutate(digits=ibis.literal(flows.settings.digits, "int64"))
     return add_minor(table, bound.columns["amount"], "_minor")
+
+
+def _written(table: Any, bound: Bound) -> str:
+    """How amounts that cannot be read are written."""
+    lost = table.filter(table._minor.isnull())
+    lost = lost.select(said=as_text(lost[bound.columns["amount"]]))
+    return f"they are written {shown_shapes(lost, 'said')}"
 
 
 def _unread_days(table: Any, bound: Bound, so: str) -> Iterator[str]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from profiles.flows.base import ZONED
-from profiles.flows.beside import beside_notes, shown_codes
+from profiles.flows.base import (
+    CONFLICT,
+    HALF_DAYS,
+    NO_AMOUNT,
+    NO_DAY,
+    UNKNOWN_CODE,
+    ZONED,
+)
+from profiles.flows.beside import beside_notes
 from profiles.flows.flows import Flows
 from profiles.flows.settings import Bound, Source
-from profiles.flows.values import LONGEST, as_text, drops_clock
+from profiles.flows.shown import shown_codes, shown_shapes
+from profiles.flows.times import drops_clock
+from profiles.flows.values import LONGEST
 
 __all__ = ["FlowCheck", "check_flows"]
 
@@ -61,7 +70,9 @@ def check_flows(flows: Flows) -> FlowCheck:
     """Read every row once and count. Raises `InputError` where a table or column is missing."""
     base = flows.base
     rows = flows.stored(
-        base.rows.select("source", "entity", "kind", "way", "minor", "day", "text", "refused"),
+        base.rows.select(
+            "source", "entity", "kind", "way", "minor", "day", "text", "refused", "unread"
+        ),
         "checked",
     )
     counts = rows.group_by(["source", "refused"]).agg(rows=rows.count()).to_pyarrow().to_pylist()
@@ -81,7 +92,7 @@ def check_flows(flows: Flows) -> FlowCheck:
     for one in sorted(counts, key=lambda c: (c["source"], -c["rows"], c["refused"])):
         if one["refused"]:
             refused.setdefault(one["source"], {})[one["refused"]] = one["rows"]
-    notes = _notes(flows, refused)
+    notes = _notes(flows, rows, refused)
     if several:
         notes.append(
             f"{several:,} entities are of two kinds: each of their accounts counts under its own"
@@ -129,21 +140,42 @@ def _bound_lines(flows: Flows) -> list[str]:
     return lines
 
 
-def _notes(flows: Flows, refused: dict[str, dict[str, int]]) -> list[str]:
+def _notes(flows: Flows, rows: Any, refused: dict[str, dict[str, int]]) -> list[str]:
     """What to do about what was left out, and what is odd in the tables beside."""
     notes = []
     for source in flows.settings.sources:
-        if "an unknown code of direction" in refused.get(source.table, {}):
-            notes.append(_unknown(flows, source))
-        if zoned := refused.get(source.table, {}).get(ZONED):
+        found, where = refused.get(source.table, {}), source.where
+        unread = rows.filter(rows.source == source.table)
+        if UNKNOWN_CODE in found:
+            codes = shown_codes(unread.filter(unread.refused == UNKNOWN_CODE), "unread")
+            notes.append(f"{where} in, out: codes in neither: {codes}")
+        if NO_AMOUNT in found:
+            written = shown_shapes(unread.filter(unread.refused == NO_AMOUNT), "unread")
+            notes.append(f"{where} amount: what cannot be read is written {written}")
+        if NO_DAY in found:
+            written = shown_shapes(unread.filter(unread.refused == NO_DAY), "unread")
+            notes.append(f"{where} time: what {source.dates!r} does not read is written {written}")
+        if zoned := found.get(ZONED):
             notes.append(
-                f"{source.where} time: {zoned:,} times carry a zone: store them as timestamps with"
+                f"{where} time: {zoned:,} times carry a zone: store them as timestamps with"
                 " a zone (a view's cast, Parquet), or as that zone's time without its mark, with"
                 " stored_zone"
             )
+        if half := found.get(HALF_DAYS):
+            notes.append(
+                f"{where} time: {half:,} times are by a clock of twelve hours: store them as"
+                " timestamps, or with hours from 00 to 23"
+            )
+        if other := found.get(CONFLICT):
+            notes.append(
+                f"{where} id: {other:,} rows have the id of another transaction, of which the first"
+                " by day is kept: where an id names a transaction only together with other columns"
+                " (both sides of one, parts of one), name them all, as in"
+                ' id = ["serial", "account"]'
+            )
         if dropped := _dropped(flows, source):
             notes.append(
-                f"{source.where} dates: {dropped:,} times have a time of day for which"
+                f"{where} dates: {dropped:,} times have a time of day for which"
                 f" {source.dates!r} has no place (hh, mi, ss): what is read is at midnight"
             )
     return [*notes, *beside_notes(flows)]
@@ -157,12 +189,3 @@ def _dropped(flows: Flows, source: Source) -> int:
     if "hh" in source.dates or not (kind.is_string() or kind.is_integer()):
         return 0
     return int(table.filter(drops_clock(time, source.dates)).count().to_pyarrow().as_py())
-
-
-def _unknown(flows: Flows, source: Source) -> str:
-    table = flows.engine.columns_of(source)
-    if "direction" not in source.columns:
-        return f"{source.where} in, out: the one direction is in neither"
-    code = as_text(table[source.columns["direction"]])
-    shown = shown_codes(table.select(code=code), "code", [*source.inward, *source.outward])
-    return f"{source.where} in, out: codes in neither: {shown}"

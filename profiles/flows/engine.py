@@ -189,6 +189,13 @@ class Engine:
         for column in bound.names:
             if column not in known:
                 raise missing_column(bound.where, column, known)
+            kind = table[column].type()
+            if kind.is_nested() or kind.is_binary():
+                what = "bytes" if kind.is_binary() else "several values in one"
+                raise InputError(
+                    f"{bound.where}: column {column!r} holds {what}, a text, number or time needed",
+                    hint="make one of it in a view of the database or in the extract",
+                )
         return table
 
 

@@ -64,7 +64,7 @@ FIELDS = (
     "text",
 )
 """What is known of a transaction, each a column of the bank's or one value for all rows."""
-_JOINED = ("code", "channel", "text", "name")
+_JOINED = ("id", "code", "channel", "text", "name")
 """What may be several columns."""
 _ACCOUNTS = ("account", "entity", "kind", "name", "branch", "opened", "closed", "died", "born")
 _ORDERS = ("account", "amount", "counterparty_account", "category", "since")
@@ -326,6 +326,8 @@ def _bound(
             columns[key] = section.text(key)
     section.done()
     for key in needed:
-        if key not in columns and (key in ("id", "time", "day", "amount") or key not in fixed):
+        if key not in {*columns, *joined} and (
+            key in ("id", "time", "day", "amount") or key not in fixed
+        ):
             raise JobError(f"{where} {key}: missing, the name of a column is needed")
     return Bound(where=where, table=table, columns=columns, fixed=fixed, joined=joined)

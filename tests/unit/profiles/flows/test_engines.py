@@ -25,7 +25,7 @@ from profiles.flows.map import by_month, flow_map
 from profiles.flows.settings import Bound, Terms
 from profiles.flows.summary import type_table
 from profiles.flows.taxonomy import Taxonomy
-from profiles.flows.values import add_day, carries_zone, drops_clock
+from profiles.flows.times import add_day, carries_zone, drops_clock, half_days
 from profiles.label_tasks import assets_of
 from profiles.labels import churn
 from profiles.views.frame import LOOKED_AT
@@ -175,8 +175,15 @@ def read_times(put: Callable[[str, pa.Table], Any]) -> list[tuple[Any, ...]]:
     table = put("times", pa.table({"id": [str(i) for i in range(len(times))], "time": times}))
     form = "yyyy-mm-dd"
     zoned, dropped = carries_zone(table.time, form), drops_clock(table.time, form)
-    table = add_day(table.mutate(zoned=zoned, dropped=dropped), "time", "day", form, "UTC", "UTC")
-    rows = table.select("time", "zoned", "dropped", "day", "day_second").to_pyarrow().to_pylist()
+    half = half_days(table.time, "yyyy-mm-dd hh")
+    table = add_day(
+        table.mutate(zoned=zoned, dropped=dropped, half=half), "time", "day", form, "UTC", "UTC"
+    )
+    rows = (
+        table.select("time", "zoned", "dropped", "half", "day", "day_second")
+        .to_pyarrow()
+        .to_pylist()
+    )
     return sorted(tuple(row.values()) for row in rows)
 
 
