@@ -182,7 +182,7 @@ def run_job(
         out: a folder, which is made; it must be empty unless `overwrite`.
         overwrite: replace what is in `out`.
         baseline: also fit the model on the joined columns in one process, and compare.
-        synthetic: the report says that the data are made up.
+        synthetic: the report says that the data are made up; it does too where a table says so.
         progress: a context that is told (party, step, share).
         over: runs the federation instead, over a hub say.
         resumed: the job goes on and has its own copy of the tables: the live ones are not looked
@@ -236,7 +236,7 @@ def run_job(
             federation,
             staging,
             baseline=baseline,
-            synthetic=synthetic,
+            synthetic=synthetic or _synthetic(job, by_name),
             campaign=group,
             segments_file=kept,
             earlier=earlier,
@@ -290,6 +290,12 @@ def _by_party(job: Job, sources: Source | Mapping[str, Any]) -> Mapping[str, Sou
             hint="give a source for each party, or the tables by name: {'bank.people': frame}",
         )
     return sources
+
+
+def _synthetic(job: Job, sources: Mapping[str, Source]) -> bool:
+    """Whether a table that is at hand is said to be made up."""
+    here = [party for party in job.parties if party.name in sources]
+    return any(sources[party.name].about(party.table).synthetic for party in here)
 
 
 def _here(

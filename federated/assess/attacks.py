@@ -41,14 +41,14 @@ _INSIDER = f"{_WHOLE}, by an insider;"
 _LABELS = "AUC of labels it does not know, with 50 known: all it sees beyond its own"
 _TWO = (
     "read one person's value from the same question asked in two jobs, one person fewer",
-    "在两次任务中提出同一问题而仅少一人,以读取该人的数值",
+    "在两次作业中提出同一问题而仅少一人，以读取该人的数值",
 )
 ATTACKS = (
     Attack(
         kind="align",
         what=(
             "read the other's whole set by plain vole, which a new node's policy never takes",
-            "通过普通 vole 协议读取对方全部集合(新节点的策略从不采用)",
+            "通过普通 vole 协议读取对方全部集合（新节点的策略从不采用）",
         ),
         case=("invented, 5,000 records", "receiver, lies", "of the sender's records"),
         gets=1.0,
@@ -75,7 +75,7 @@ ATTACKS = (
         kind="join_sum",
         what=(
             "read one person's value from two jobs that differ by one key",
-            "以仅差一个标识的两次任务读取该人的数值",
+            "以仅差一个标识的两次作业读取该人的数值",
         ),
         case=("credit_default, 400 rows", "bank, semi-honest", f"{_READ}two jobs that differ"),
         gets=0.0,
@@ -85,7 +85,7 @@ ATTACKS = (
         kind="category",
         what=(
             "tell people's categories from noised tables of 24 jobs (share that is right)",
-            "在 24 次任务中利用加噪汇总表推断个人类别(正确比例)",
+            "在 24 次作业中利用加噪汇总表推断个人类别（正确比例）",
         ),
         case=("bank_marketing, 200 people", "bank", "category right: 1 tables of epsilon 1 a"),
         gets=0.425,
@@ -97,8 +97,8 @@ ATTACKS = (
         what=(
             "decode whole rows of the partner at 5 bits, more than a new node allows, as an "
             "insider who knows them all (share)",
-            "在每行披露 5 比特(超过新节点所允许)时,"
-            "作为掌握全部可能取值的内部人还原合作方整行数据(比例)",
+            "在每行披露 5 比特（超过新节点所允许）时，"
+            "作为掌握全部可能取值的内部人还原合作方整行数据（比例）",
         ),
         case=(
             "bank_marketing, 45,211 rows",
@@ -113,7 +113,7 @@ ATTACKS = (
         split="vertical",
         what=(
             "the same of a table of 682 rows, which a new node refuses to train on",
-            "同上,针对 682 行的小表(新节点拒绝在其上训练)",
+            "同上，针对 682 行的小表（新节点拒绝在其上训练）",
         ),
         case=("berka, 682 rows", "receiver, semi-honest", f"{_WHOLE}; a new node refuses it"),
         gets=0.1356,
@@ -124,7 +124,7 @@ ATTACKS = (
         split="vertical",
         what=(
             "tell labels that it does not know, as a partner who knows 50 of them (AUC)",
-            "合作方已知 50 个标签,推断其余标签(AUC)",
+            "合作方已知 50 个标签，推断其余标签（AUC）",
         ),
         case=("credit_default, 30,000 rows", "partner", f"{_LABELS} columns and final"),
         gets=0.7139,
@@ -136,7 +136,7 @@ ATTACKS = (
         what=(
             "decode whole rows of the partner by as many splits as a new node lets be told, as an "
             "insider who knows them all (share)",
-            "在新节点允许披露的分裂次数内,作为掌握全部可能取值的内部人还原合作方整行数据(比例)",
+            "在新节点允许披露的分裂次数内，作为掌握全部可能取值的内部人还原合作方整行数据（比例）",
         ),
         case=("bank_marketing, 45,211 rows", "receiver", f"{_INSIDER} row_bits"),
         gets=0.007,
@@ -147,7 +147,7 @@ ATTACKS = (
         split=TREES,
         what=(
             "tell labels that it does not know, as a partner who knows 50 of them (AUC)",
-            "合作方已知 50 个标签,推断其余标签(AUC)",
+            "合作方已知 50 个标签，推断其余标签（AUC）",
         ),
         on="trees, one partner",
         case=("credit_default, 30,000 rows", "partner", f"{_LABELS} columns and its part"),
@@ -160,7 +160,8 @@ ATTACKS = (
         what=(
             "decode whole rows of the partner from scores in steps of 5 bits, as an insider who "
             "knows them all and every split (share)",
-            "利用 5 比特精度的评分,作为掌握全部可能取值及每次分裂的内部人还原合作方整行数据(比例)",
+            "利用 5 比特精度的评分，"
+            "作为掌握全部可能取值及每次分裂的内部人还原合作方整行数据（比例）",
         ),
         on="trees that tell nothing",
         case=("credit_default, 30,000 rows", "receiver", f"{_INSIDER} score_bits = 5"),
@@ -172,7 +173,7 @@ ATTACKS = (
         split=HIDDEN,
         what=(
             "tell labels that it does not know, as a partner who knows 50 of them (AUC)",
-            "合作方已知 50 个标签,推断其余标签(AUC)",
+            "合作方已知 50 个标签，推断其余标签（AUC）",
         ),
         on="trees that tell nothing",
         case=("credit_default, 30,000 rows", "partner", f"{_LABELS} columns and its part"),
@@ -185,8 +186,8 @@ ATTACKS = (
         what=(
             "decode whole rows of the partner from as many lists, of one bit a row, as a new node "
             "lets be told, as an insider who lies about whom it asks for (share)",
-            "在新节点允许的名单次数内(每行 1 比特),"
-            "作为谎报询问条件的内部人还原合作方整行数据(比例)",
+            "在新节点允许的名单次数内（每行 1 比特），"
+            "作为谎报询问条件的内部人还原合作方整行数据（比例）",
         ),
         case=("credit_default, 30,000 rows", "receiver, lies: edges", f"{_INSIDER} 3 lists"),
         gets=0.003,

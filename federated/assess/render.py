@@ -15,9 +15,16 @@ body { font: 16px/1.6 system-ui, "Noto Sans SC", sans-serif; max-width: 60rem; m
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { border: 1px solid #bbb; padding: .35rem .5rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
-th { background: #f2f2f2; }
+  overflow-wrap: break-word; }
+th { background: #f2f2f2; white-space: nowrap; }
 .fill { background: #fff7d6; border-left: 3px solid #d0a000; padding: .4rem .7rem; }
+@media (max-width: 40rem) {
+  table, tbody, tr, td { display: block; } thead { position: absolute; left: -99rem; }
+  tr { border: 1px solid #bbb; border-bottom: 0; padding: .4rem .5rem; }
+  tr:last-child { border-bottom: 1px solid #bbb; }
+  td { border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
+  td::before { content: attr(data-label); display: block; font-size: .85em; color: #555; }
+}
 @media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
 """
 
@@ -57,7 +64,14 @@ def to_html(document: Document) -> str:
 
 def _table(table: Table) -> list[str]:
     head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in table.head)
-    rows = [f"<tr>{''.join(f'<td>{_escape(c)}</td>' for c in row)}</tr>" for row in table.rows]
+    rows = [
+        "".join(
+            f'<td data-label="{_escape(name)}">{_escape(cell)}</td>'
+            for name, cell in zip(table.head, row, strict=True)
+        )
+        for row in table.rows
+    ]
+    rows = [f"<tr>{row}</tr>" for row in rows]
     return [f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>", *rows, "</tbody>\n</table>"]
 
 

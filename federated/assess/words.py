@@ -12,7 +12,7 @@ from importlib.resources import files
 __all__ = ["LANGUAGES", "learns", "say", "words"]
 
 LANGUAGES = ("en", "zh")
-_OTHER = ("see the contract's own words", "见合同原文")
+_OTHER = ("see the contract's own words", "见合约原文")
 
 
 @cache

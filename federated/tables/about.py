@@ -7,8 +7,9 @@
     [registry.companies]
     path = "companies.csv"
     entity = "company"                         # no natural persons: no basis is needed for them
+    synthetic = true                           # its rows are made up: reports say so
 
-Both are the owner's word. What a proposer says of a job does not change them.
+All are the owner's word. What a proposer says of a job does not change them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from dataclasses import dataclass, field
 
 from psi.protocol import JobError
 
-__all__ = ["DATA_CLASSES", "EVERY", "About", "read_about", "unmarked"]
+__all__ = ["ABOUT_KEYS", "DATA_CLASSES", "EVERY", "About", "read_about", "unmarked"]
 
 DATA_CLASSES = ("bureau", "sensitive")
 """Credit-reporting data; and what the law calls sensitive: health, beliefs, biometrics, minors."""
+ABOUT_KEYS = ("entity", "data_class", "synthetic")
 EVERY = "*"
 _ENTITIES = ("consumer", "company", "government")
 _LIKE_BUREAU = (
@@ -33,10 +35,12 @@ _LIKE_BUREAU = (
 @dataclass(frozen=True)
 class About:
     """`entity`: whom the table is about, "" where nothing is said. `classes`: of columns' data, by
-    column; "*" stands for the whole table, its keys too: being in it says something already."""
+    column; "*" stands for the whole table, its keys too: being in it says something already.
+    `synthetic`: its rows are made up."""
 
     entity: str = ""
     classes: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
 
     def data_classes(self, columns: Iterable[str]) -> tuple[str, ...]:
         """The classes of data that a job has which uses these columns, in order, each once."""
@@ -49,8 +53,8 @@ class About:
         return self.entity in ("", "consumer")
 
 
-def read_about(where: str, entity: object, data_class: object) -> About:
-    """The keys `entity` and `data_class` of a section of `tables.toml`, None where one is left out.
+def read_about(where: str, entity: object, data_class: object, synthetic: object = None) -> About:
+    """These keys of a section of `tables.toml`, None where one is left out.
 
     Raises:
         JobError: names the key, what was found and what is allowed.
@@ -66,7 +70,9 @@ def read_about(where: str, entity: object, data_class: object) -> About:
         if name not in DATA_CLASSES:
             key = "data_class" if column == EVERY else f"data_class.{column}"
             raise JobError(f"{where} {key}: {name!r} found, {' or '.join(DATA_CLASSES)} allowed")
-    return About(str(entity or ""), dict(given))
+    if synthetic is not None and not isinstance(synthetic, bool):
+        raise JobError(f"{where} synthetic: {synthetic!r} found, true or false allowed")
+    return About(str(entity or ""), dict(given), bool(synthetic))
 
 
 def unmarked(about: About, columns: Iterable[str]) -> list[str]:

@@ -30,7 +30,7 @@ import pyarrow as pa
 from federated import readers
 from federated.readers import CsvFormat, Reader, missing_column
 from federated.readers.settle import Declared, settle
-from federated.tables.about import EVERY, About, read_about
+from federated.tables.about import ABOUT_KEYS, EVERY, About, read_about
 from federated.tables.basis import Basis, read_basis
 from federated.tables.declared import FORM_KEYS, TYPES, csv_format, read_declared
 from federated.tables.matrix import categorical, null_counts, numeric_matrix
@@ -61,8 +61,7 @@ _KNOWN_KEYS = (
     *_TEXT_KEYS,
     "keys",
     "basis",
-    "entity",
-    "data_class",
+    *ABOUT_KEYS,
     "views",
     *_MAP_KEYS,
     *FORM_KEYS,
@@ -311,7 +310,7 @@ def _parse(name: str, entry: Mapping[str, Any], file: Path) -> Table:
         keys=_strings(where, "keys", entry.get("keys", [])),
         row_number=text["row_number"],
         basis=read_basis(where, entry.get("basis")),
-        about=read_about(where, entry.get("entity"), entry.get("data_class")),
+        about=read_about(where, *(entry.get(key) for key in ABOUT_KEYS)),
         views=read_views(where, entry.get("views")),
         file=file,
     )

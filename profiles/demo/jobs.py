@@ -212,6 +212,7 @@ TABLES = """\
 # Binds the jobs' logical tables to these files. Each party would keep a file of its own.
 [bank.consumers]
 path = "bank_consumers.csv"
+synthetic = true
 encoding = "gbk"
 
 # Only whose consent is valid on the day is in a job: for its purpose, towards its partner.
@@ -229,10 +230,12 @@ path = "bank_consents.csv"
 
 [bank.companies]
 path = "bank_companies.parquet"
+synthetic = true
 entity = "company"
 
 [bank.governments]
 path = "bank_governments.csv"
+synthetic = true
 entity = "government"
 
 [bank.transactions]
@@ -246,17 +249,21 @@ path = "bank_managers.csv"
 
 [telecom.usage]
 path = "telecom_usage.csv"
+synthetic = true
 
 [bureau.repayment]
 path = "bureau_repayment.csv"
+synthetic = true
 data_class = "bureau"
 
 [registry.companies]
 path = "registry_companies.csv"
+synthetic = true
 entity = "company"
 
 [registry.public_bodies]
 path = "registry_public_bodies.csv"
+synthetic = true
 entity = "government"
 
 # What the bank's own transactions say: fedprofile flows report --tables tables.toml

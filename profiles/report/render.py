@@ -26,6 +26,7 @@ from profiles.report.measured import Importance, Model
 
 __all__ = ["page_of", "render_report"]
 
+_BETWEEN = re.compile(r"([。：；，])\s+(?=[^\s<{])")
 _TEXT_LIMIT = 2400
 _SHOWN_TARGETS = 10
 _SHOWN_MANAGERS = 30
@@ -49,30 +50,30 @@ def render_report(data: ReportData, lang: str | Language = "en") -> str:
     plots = [figure for each in drawn for figure in each]
     scripts = [_plotly(), _asset("charts.js")] if plots else []
     packed = _packed() if plots else ""
-    return (
-        _environment(t)
-        .get_template("template.html.j2")
-        .render(
-            data=data,
-            policy=_policy(scripts),
-            style=Markup(_asset("style.css")),  # noqa: S704 our own file
-            charts=Markup(_asset("charts.js")),  # noqa: S704 our own file
-            packed=Markup(packed),  # noqa: S704 letters, digits, plus, slash
-            plots=_json([{"data": plot.data, "layout": plot.layout} for plot in plots]),
-            models=_models(data, drawn),
-            lede=sentences.lede(t, data),
-            parties=_colours(data),
-            learned=_learned(data),
-            shown_targets=_SHOWN_TARGETS,
-            shown_managers=_SHOWN_MANAGERS,
-            sections=_sections(t, data),
-        )
+    return page_of(
+        t,
+        "template.html.j2",
+        data=data,
+        policy=_policy(scripts),
+        style=Markup(_asset("style.css")),  # noqa: S704 our own file
+        charts=Markup(_asset("charts.js")),  # noqa: S704 our own file
+        packed=Markup(packed),  # noqa: S704 letters, digits, plus, slash
+        plots=_json([{"data": plot.data, "layout": plot.layout} for plot in plots]),
+        models=_models(data, drawn),
+        lede=sentences.lede(t, data),
+        parties=_colours(data),
+        learned=_learned(data),
+        shown_targets=_SHOWN_TARGETS,
+        shown_managers=_SHOWN_MANAGERS,
+        sections=_sections(t, data),
     )
 
 
 def page_of(t: Language, template: str, **values: Any) -> str:
-    """Another page of a template beside this file, its texts cleaned and escaped alike."""
-    return _environment(t).get_template(template).render(**values)
+    """A page of a template beside this file, its texts cleaned and escaped."""
+    page = _environment(t).get_template(template).render(**values)
+    # templates put a blank or a line's end between sentences: where a language has none, it goes
+    return page if t.say("form.sentences") else _BETWEEN.sub(r"\1", page)
 
 
 def _models(data: ReportData, drawn: list[tuple[Figure, ...]]) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ def write_template(name: str, folder: Path) -> None:
     tables = _tables(name, job)
     for table, frame in tables.items():
         write_atomic(folder / f"{table.replace('.', '_')}.csv", frame.to_csv(index=False))
-    about = "" if job.entity == "consumer" else f'entity = "{job.entity}"\n'
+    about = "synthetic = true\n"
+    about += "" if job.entity == "consumer" else f'entity = "{job.entity}"\n'
     keys = {
         p.table: "".join(f"keys = {json.dumps(level)}\n" for level in p.keys) for p in job.parties
     }
@@ -72,6 +73,7 @@ def write_template(name: str, folder: Path) -> None:
     write_atomic(
         folder / "tables.toml",
         "# Binds the job's logical tables to these files; each party would keep its own.\n"
+        "# They are invented, and reports say so: your own tables have no `synthetic`.\n"
         + "".join(
             f'\n[{table}]\npath = "{table.replace(".", "_")}.csv"\n{shown.get(table, "")}'
             for table in tables

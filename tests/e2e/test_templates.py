@@ -78,6 +78,8 @@ def test_a_template_gives_the_answer_of_its_tables(name: str, tmp_path: Path) ->
     metrics = tried(name, tmp_path / name)
     answer = json.loads((tmp_path / name / "answer.json").read_text())
     assert metrics["entities"] == answer["entities"]
+    assert metrics["synthetic"]
+    assert "Synthetic data." in (tmp_path / name / "out" / "report.html").read_text()
     assert metrics["matched_entities"] == answer["matched_entities"]
     if name == "merchant-fee-relief":
         check_branches(tmp_path / name / "out")

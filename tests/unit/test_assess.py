@@ -139,7 +139,7 @@ def test_all_that_is_told_stands_in_the_document_with_its_signed_words(tmp_path:
             assert [(row[0], row[2]) for row in learn.rows] == [(e.to, e.learns) for e in told]
         lines |= {entry.line for entry in told}
     assert lines <= set(words("learns")), "a disclosure without a sentence"
-    assert learns("another", "zh") == "见合同原文"
+    assert learns("another", "zh") == "见合约原文"
 
 
 def test_figures_are_the_measured_ones() -> None:
@@ -338,6 +338,13 @@ def test_names_of_a_contract_format_nothing() -> None:
         assert all(
             line.count("|") - line.count("\\|") in (0, 3, 4, 5, 7) for line in text.splitlines()
         )
+
+
+def test_chinese_has_the_marks_of_chinese() -> None:
+    said = [text for part in ("sentences", "learns") for _, text in words(part).values()]
+    said += [attack.what[1] for attack in ATTACKS]
+    narrow = re.compile("[\u4e00-\u9fff][,:;(]|[,:;)][\u4e00-\u9fff]")
+    assert [text for text in said if narrow.search(text)] == []
 
 
 def test_the_command_writes_a_file_of_either_kind(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def test_the_keys_of_a_table_and_their_mistakes() -> None:
     path = Path("tables.toml")
     found = table_of("b.t", {"path": "x", "entity": "company", "data_class": "bureau"}, path)
     assert found.about == About("company", {EVERY: "bureau"})
+    assert table_of("b.t", {"path": "x", "synthetic": True}, path).about == About(synthetic=True)
     columns = read_about("here", None, {"x": "bureau", "y": "sensitive"})
     assert columns.persons
     assert columns.data_classes(["x", "z"]) == ("bureau",)
@@ -166,6 +167,7 @@ def test_the_keys_of_a_table_and_their_mistakes() -> None:
         ({"data_class": "secret"}, "data_class: 'secret' found, bureau or sensitive allowed"),
         ({"data_class": {"x": "secret"}}, r"data_class\.x: 'secret' found"),
         ({"data_class": 3}, "a text, or a table"),
+        ({"synthetic": "yes"}, "synthetic: 'yes' found, true or false allowed"),
     ):
         with pytest.raises(JobError, match=said):
             table_of("b.t", {"path": "x", **entry}, path)

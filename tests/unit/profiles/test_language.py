@@ -189,6 +189,7 @@ def test_a_page_in_chinese() -> None:
     ):
         expected = words.replace("仅 bank alone", "仅 bank")
         assert expected in text, expected
+    assert not re.search(r"[。；，]\s+[^\s<{]", page), "no blank between sentences"
 
 
 MODELS = ("linear", "poisson", "scorecard")

@@ -40,7 +40,7 @@ def test_the_third_month_of_twelve_with_what_is_spent() -> None:
     assert f"{found['bits_of_a_row']['spent']:g} of 240 bits of a row" in note
     assert "epsilon" not in note, "no total was agreed on"
     chinese = language("zh").told(note, "note")
-    assert "第 3 个任务（共 12 个）" in chinese
+    assert "第 3 个作业（共 12 个）" in chinese
     assert "共 240" in chinese
     assert "次披露" in chinese
     assert "of" not in chinese
@@ -57,4 +57,4 @@ def test_without_totals_or_a_count(told: SeriesTold | None) -> None:
         assert [note.partition(": ")[2] for note in notes] == [
             "by bureau's count job 1 of 12 in 365 days."
         ]
-        assert "第 1 个任务" in language("zh").told(notes[0], "note")
+        assert "第 1 个作业" in language("zh").told(notes[0], "note")
