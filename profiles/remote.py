@@ -18,10 +18,11 @@ from federated.contract.terms import Contract
 from federated.keys.identity_file import write_identity
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome, person_book
+from federated.node.let_go import let_go
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.node.signed_contract import contract_at_rest
-from federated.session.journal import abandon, sweep
+from federated.session.journal import can_resume, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
 from federated.session.routers import MemoryRouter
@@ -51,6 +52,7 @@ __all__ = ["HubLink", "check_allowed", "federate_remote", "unfinished", "withdra
 
 HOUR = 3600.0
 STOPPED = "stopped by this party"
+STOPPED_HERE = f"{STOPPED}; its folder did not open, so nobody could be told"
 LOOK_AT_HUB = 3.0
 LOOK = 0.5
 """Seconds between two looks at who is connected and whether the run is to stop."""
@@ -310,7 +312,7 @@ def withdraw(link: HubLink, keys: PartyKeys, place: RunFolder, patience: float =
     run = place.load()
     with place.held():
         missing = [name for name in run.parties if name != run.me]
-        if place.resumable:
+        if can_resume(place.path):
             missing = _say_farewell(link, keys, place, run, patience)
         place.begin(run, place.job_file)
         place.end("stopped", STOPPED)
@@ -334,7 +336,7 @@ def _say_farewell(
                 timeout=patience, reached=link.home.reached(nonce),
             )  # fmt: skip
         except FedprofileError:  # what does not open tells nobody, and does not go on
-            abandon(place.path)
+            let_go(link.home, keys, nonce, STOPPED_HERE)
             return others
         if mount:
             mount.call(make_call(nonce, keys, parties))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.session.journal import can_resume, stop_file
+from federated.session.over import why_halted, why_over
 from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.store.files import disk_failed, make_folder, private_file, write_atomic
 from profiles.extends import whole_text
@@ -104,8 +105,10 @@ class RunFolder:
         return self.path / "job.toml"
 
     def begin(self, run: Run, job_file: Path) -> None:
-        """A new run, or one that goes on."""
+        """A new run, or one that goes on, which began when it did."""
         self.stop_file.unlink(missing_ok=True)
+        with contextlib.suppress(InputError):
+            run.began = self._read().began
         if not self.job_file.exists():
             write_atomic(self.job_file, whole_text(job_file), private=True)
         self._run = run
@@ -143,16 +146,19 @@ class RunFolder:
 
     def load(self) -> Run:
         """What the folder says; raises `InputError` if it is no run."""
+        run = self._read()
+        if run.state == "running" and not self.alive():
+            run.state, run.error = "failed", why_over(self.path) or "its process has ended"
+        return run
+
+    def _read(self) -> Run:
         try:
             data: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
             data["started"] = Started(**data["started"])
             data["at"] = {name: (str(s), float(share)) for name, (s, share) in data["at"].items()}
-            run = Run(**data)
+            return Run(**data)
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{self.path.name[:8]}: not a run of this party") from None
-        if run.state == "running" and not self.alive():
-            run.state, run.error = "failed", "its process has ended"
-        return run
 
     @property
     def stop_file(self) -> Path:
@@ -161,8 +167,13 @@ class RunFolder:
 
     @property
     def resumable(self) -> bool:
-        """Whether there is a journal to go on from."""
-        return can_resume(self.path)
+        """Whether there is a journal to go on from, which opens as far as is known."""
+        return can_resume(self.path) and not why_halted(self.path)
+
+    @property
+    def halted(self) -> str:
+        """Why what is left here does not go on, and is to be stopped; "" where it does."""
+        return why_halted(self.path) if can_resume(self.path) else ""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from federated.approval.decision import Call
 from federated.keys.party_keys import Identity, PartyKeys
 from psi.protocol import Length, PeerError, Range, Refused, Text, decode, encode, message
 
-__all__ = ["VALID", "make_call", "read_call"]
+__all__ = ["VALID", "caller_in", "make_call", "read_call"]
 
 VALID = 7 * 24 * 3600
 """Seconds after which a call is stale."""
@@ -80,6 +80,14 @@ def read_call(data: bytes, me: str, pinned: dict[str, Identity], now: float | No
     if not now - VALID < terms.made < now + 3600:
         raise Refused("the call is stale, or a clock is wrong", hint="compare both clocks")
     return Call(terms.session, terms.proposer, terms.parties)
+
+
+def caller_in(data: bytes) -> str:
+    """Who calls, as a call says that was taken before; "" where nothing can be read."""
+    try:
+        return _clean(decode(decode(data, _Call).terms, _Terms).proposer)
+    except PeerError:
+        return ""
 
 
 def _clean(name: str) -> str:

@@ -89,7 +89,8 @@ def accept_copy(
     place = NodeHome.open(home)
     found = copy_of(place.path)
     if found is None:
-        raise MisuseError(f"{home} is not a copy: there is nothing to accept")
+        typer.echo(f"{home} is no copy, or was accepted: it is {place.name}; nothing is to be done")
+        return
     if last == may_have_forgotten:
         typer.echo(f"{found.why}; it is of {_when(found.made)}")
         typer.echo("the party was at work then, or after" if found.running else "it was stopped")

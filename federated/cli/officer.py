@@ -18,7 +18,7 @@ Home = Annotated[
     typer.Option("--home", help="The node's folder.", readable=False),  # 0710 for officers
 ]
 HOME = Path("fedprofile-node")
-ENDED = ("refused", "failed", "denied", "expired", "interrupted")
+UNACCEPTED = "this folder is a copy that nobody has accepted, and nothing goes on in it"
 Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
 Key = Annotated[
     Path | None,
@@ -43,26 +43,27 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     """
     import json
 
+    from federated.cli.job_words import cells_of, width_of
+    from federated.cli.lists import padded
     from federated.node.job_rows import job_rows
+    from federated.node.lives import waits_for_word
     from federated.text import plain
 
     inbox, place = inbox_of(home, lists=True)
-    rows = job_rows(inbox, place, live_jobs(place.path) or {})
+    rows = job_rows(inbox, place, live_jobs(place.path))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    if waits_for_word(place.path):
+        typer.echo(f"{UNACCEPTED}: fedprofile node accept-copy --home {home}", err=True)
     if inbox.paused is not None:
         typer.echo(f"paused by {inbox.paused['by']}: {plain(str(inbox.paused['why']))}")
-    for row in rows:
-        step = f" {row['step']}" if row["state"] == "running" else ""
-        what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
-        told = row["why"] and (row["state"] in ENDED or not row["live"])
-        why = f": {plain(row['why'], 200)}" if told else ""
-        what += f", directly with {plain(', '.join(row['direct']))}" if row["direct"] else ""
+    cells = [cells_of(row) for row in rows]
+    wide = [max([16, *map(width_of, column)]) for column in zip(*cells, strict=True)]
+    for row, (state, who, what) in zip(rows, cells, strict=True):
         since = _day(row["changed"] or row["received"])
-        line = f"{row['id']}  {row['state'] + step:<16} {since}  {row['proposer']:<16} {what}"
-        line = line.rstrip()
-        typer.echo(line + why)
+        line = f"{row['id']}  {padded(state, wide[0])} {since}  {padded(who, wide[1])} {what}"
+        typer.echo(line.rstrip())
     told_of = {row["session"] for row in rows}  # of a job that is listed its ledger says more
     unread = [file for file in inbox.unread() if file.stem not in told_of]
     for file in unread:
@@ -85,21 +86,25 @@ def show(job: Job, home: Home = HOME, as_json: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
+    from federated.cli.job_words import bare, described
     from federated.node.row_bits import row_bits_of
     from federated.store.plain import to_plain
 
     inbox, place = inbox_of(home)
-    if not as_json and _without_officer(job, home):
+    found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
+    if len(found) == 1 and not found[0]["ends"]:  # no proposal of it that can be read is on file
+        none = found[0] | {"contract": None, "row_bits": None}
+        typer.echo(json.dumps(none, indent=1) if as_json else "\n".join(bare(found[0], home)))
         return
     entry = inbox.find(job)
+    row = _row_of(home, entry)
     if as_json:
         contract = to_plain(entry.request.contract)
-        row = next(row for row in _rows(home) if row["session"] == entry.request.session.hex())
         bits, _ = row_bits_of(entry.request, place)
         more = {"contract": contract, "row_bits": asdict(bits) if bits else None}
         typer.echo(json.dumps(row | more, indent=1, ensure_ascii=True))
         return
-    typer.echo("\n".join(_described(entry, place)))
+    typer.echo("\n".join(described(entry, place, row)))
 
 
 def approve(
@@ -111,11 +116,13 @@ def approve(
     more, the node does not sign it. A job that this party itself proposes is approved by another
     officer than its proposer (policy: four_eyes). Who cannot read a proposal cannot approve it.
     """
+    from federated.cli.job_words import described
+
     inbox, place = inbox_of(home)
     entry = inbox.find(job)
-    before = _state_of(home, entry)
+    before = _open_for_a_word(home, entry)
     officer = _key_of(place, key, passphrase_file)
-    _described(entry, place)  # nobody approves what he cannot read
+    described(entry, place, _row_of(home, entry))  # nobody approves what he cannot read
     word = inbox.decide(entry, True, key=officer)
     entry = inbox.find(job)
     typer.echo(f"{entry.request.id} is approved by {word.by}")
@@ -138,8 +145,10 @@ def deny(
 
     inbox, place = inbox_of(home)
     entry = inbox.find(job)
+    before = _open_for_a_word(home, entry)
     word = inbox.decide(entry, False, plain(why, 200), _key_of(place, key, passphrase_file))
     typer.echo(f"{entry.request.id} is denied by {word.by}")
+    typer.echo(_what_next(home, entry, before, "its proposer is told"), err=True)
 
 
 def pause(
@@ -262,7 +271,7 @@ def _rows(home: Path) -> list[dict[str, Any]]:
     from federated.node.job_rows import job_rows
 
     inbox, place = inbox_of(home)
-    return job_rows(inbox, place, live_jobs(place.path) or {})
+    return job_rows(inbox, place, live_jobs(place.path))
 
 
 def live_jobs(home: Path) -> dict[str, dict[str, Any]] | None:
@@ -276,95 +285,39 @@ def live_jobs(home: Path) -> dict[str, dict[str, Any]] | None:
         return None
 
 
-def _without_officer(job: str, home: Path) -> bool:
-    """Whether `job` ended before an officer was asked, or is another version's; then says how."""
-    from federated.node.job_rows import OTHER_VERSION
+def _open_for_a_word(home: Path, entry: Any) -> str:
+    """The state of a proposal that a word of an officer can still change; raises `MisuseError`."""
     from federated.text import plain
-
-    found = [row for row in _rows(home) if row["session"].startswith(job.lower())]
-    if len(found) != 1 or found[0].get("ends") or found[0]["state"] not in ENDED:
-        return False
-    row = found[0]
-    what = f' "{plain(row["job"])}" for "{plain(row["purpose"])}"' if row["job"] else ""
-    typer.echo(f"{row['proposer']} proposed {row['id']}{what}")
-    when = "" if row["why"] == OTHER_VERSION else " before an officer was asked"
-    typer.echo(f"{row['state']}{when}: {plain(row['why'], 200)}")
-    typer.echo(f"  fedprofile node ledger {row['id']} --home {home}")
-    return True
-
-
-def _described(entry: Any, place: Any) -> list[str]:
-    from datetime import UTC, datetime
-
-    from federated.node.proposal import proposal_shown
-    from federated.releases.label_bits import label_words
-    from federated.releases.row_bits import row_words
-    from federated.text import plain
-
-    def when(seconds: float) -> str:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-    from federated.keys.officers import load_officers
-
-    request, contract = entry.request, entry.request.contract
-    shown = proposal_shown(entry, place)
-    lines = [
-        f"{contract.proposer} proposes {request.id}, {when(request.received)}",
-        f'  job "{plain(contract.job)}", purpose '
-        f'"{plain(contract.purpose)}" ({contract.purpose_class or "class not stated"})',
-        f"  about: {plain(contract.entity)}; the receiver may keep the outputs for "
-        f"{contract.retention_days} days",
-        "",
-        f"What it asks of {request.me}",
-        *(f"  {line}" for line in shown.asked),
-        *(f"  - {plain(line, 1000)}" for line in shown.missed),
-        "",
-        *shown.words,
-    ]
-    if shown.bits is not None:
-        told = [*row_words(shown.bits), *shown.unknown]
-        lines += ["", "Bits of a row", *(f"  {plain(text, 2000)}" for text in told)]
-    if shown.labels:
-        told = [line for one in shown.labels for line in label_words(one)]
-        lines += ["", "Bits of a label", *(f"  {plain(text, 2000)}" for text in told)]
-    lines += ["", "Keys"]
-    for key in shown.keys:
-        how = "this party" if key.own else key.confirmed or "NOT CONFIRMED"
-        lines.append(f"  {key.party}: {key.fingerprint} ({plain(how)})")
-    if shown.odd:
-        lines += ["", "Look twice"]
-        lines += [f"  {plain(odd.what)}: {odd.why}" for odd in shown.odd]
-    lines.append("")
-    for word in entry.words:
-        said = "approved" if word.approved else "denied"
-        mark = ", signed by his key" if word.signed else ""
-        why = f": {plain(word.why, 200)}" if word.why else ""
-        lines.append(f"{said} by {plain(word.by)}, {when(word.made)}{mark}{why}")
-    lines += [plain(text, 2000) for text in shown.series]
-    if entry.rule:
-        lines.append(f"approved by {plain(entry.rule)}, {when(request.received)}")
-    elif entry.word is None:
-        lines.append(f"waits for an officer until {when(entry.ends)}:")
-        lines.append(f"  fedprofile node rehearse {request.id} --home {place.path}")
-        signed = " --key FILE" * bool(load_officers(place.path))
-        lines.append(f"  fedprofile node approve {request.id}{signed} --home {place.path}")
-        lines.append(
-            f"  fedprofile node deny {request.id} --why REASON{signed} --home {place.path}"
-        )
-    return lines
-
-
-def _what_next(home: Path, entry: Any, before: str) -> str:
-    """What an approval sets going: it depends on whether somebody still waits for it."""
-    import os
+    from psi.protocol import MisuseError
 
     row = _row_of(home, entry)
+    if row["state"] not in ("waiting", "left"):
+        why = f": {plain(row['why'], 200)}" if row["why"] else ""
+        raise MisuseError(f"{row['id']} is {row['state']} already{why}")
+    return str(row["state"])
+
+
+def _what_next(home: Path, entry: Any, before: str, goes_on: str = "") -> str:
+    """What a word sets going: it depends on whether somebody still waits for it.
+
+    `goes_on` is what happens if somebody does, where it was no approval.
+    """
+    import os
+
+    from federated.node.lives import waits_for_word
+
+    row = _row_of(home, entry)
+    if waits_for_word(home):
+        return (
+            f"{UNACCEPTED}: fedprofile node accept-copy --home {home} first. Accepted as one that "
+            "may have forgotten, it makes this word void"
+        )
     if row["live"]:
-        return "it goes on by itself" if entry.own else "the node goes on by itself"
+        return goes_on or ("it goes on by itself" if entry.own else "the node goes on by itself")
     own = "the word counts once, when the same job is run again"
     if os.geteuid() not in (0, home.stat().st_uid):  # another user does not see what runs
         who, away = ("it", own) if entry.own else ("the node", "the word counts once it does")
-        return f"{who} goes on by itself if it runs; otherwise {away}"
+        return f"{goes_on or who + ' goes on by itself'} if it runs; otherwise {away}"
     if entry.own:
         return f"nobody runs it at present: {own}"
     if live_jobs(home) is None and before != "left":
@@ -378,10 +331,6 @@ def _what_next(home: Path, entry: Any, before: str) -> str:
 def _row_of(home: Path, entry: Any) -> dict[str, Any]:
     session = entry.request.session.hex()
     return next(row for row in _rows(home) if row["session"] == session)
-
-
-def _state_of(home: Path, entry: Any) -> str:
-    return str(_row_of(home, entry)["state"])
 
 
 def _day(seconds: int) -> str:

@@ -25,7 +25,8 @@ from federated.node.home import NodeHome
 from federated.node.purge import purge_now
 from federated.store.files import locked
 from federated.wire.flower.between import LARGEST, error_from, error_of
-from federated.wire.flower.node import NodeDaemon, Through
+from federated.wire.flower.link import Through
+from federated.wire.flower.node import NodeDaemon
 from federated.wire.local import read_block, write_block
 from federated.wire.parcels import Kind, Parcel, read_parcel
 from psi.protocol import FedprofileError

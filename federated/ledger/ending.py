@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Told", "begun_in", "told_in"]
+__all__ = ["OVER", "Told", "begun_in", "told_in"]
+
+OVER = "over"
+"""Beside a ledger that has no line of its job's end: why the job was let go."""
 
 _ENDS = 1 << 18
 _KINDS = ("opened", "approved", "refused", "contract", "farewell", "resumed", "ended", "finished")

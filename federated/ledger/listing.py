@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from federated.ledger.ending import OVER
 from federated.ledger.export import Event, events
 from federated.ledger.lines import read_ledger
 
@@ -101,6 +102,8 @@ def _job_line(path: Path) -> JobLine:
         (line["body"]["terms"] for line in lines if line["kind"] == "contract"), {}
     ) or next((line["body"] for line in lines if line["kind"] in DECISIONS), {})
     ends = [_ENDS[line["kind"]] for line in lines if line["kind"] in _ENDS]
+    if (path.parent / OVER).exists() and "finished" not in ends:
+        ends.append("let go")
     return JobLine(
         path.parent.name,
         datetime.fromtimestamp(lines[0]["time"], UTC),

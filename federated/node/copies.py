@@ -34,7 +34,8 @@ from federated.node.belongings import files_of
 from federated.node.home import NodeHome
 from federated.node.lives import Copy, adopt, copy_of, mark
 from federated.node.purge import node_ledger
-from federated.session.journal import abandon, can_resume
+from federated.session.journal import can_begin, can_resume
+from federated.session.over import let_go
 from federated.store.files import disk_failed, make_folder
 from psi.protocol import EnvironmentFailed, FedprofileError, InputError, JobError, MisuseError
 
@@ -42,6 +43,7 @@ __all__ = ["accept", "backup", "restore"]
 
 _MANIFEST = "COPY"
 _LARGEST = 1 << 28
+_FORGOTTEN = "let go when this folder, an older copy, was accepted as one that may have forgotten"
 
 
 def backup(home: Path, out: Path, party: str, *, running: bool) -> int:
@@ -206,7 +208,7 @@ def accept(
             hint="--may-have-forgotten takes it as it is: jobs under way are let go, and the "
             "ledger notes what may be forgotten",
         )
-    left = [] if last else [f for f in sorted(home.jobs.glob("*")) if can_resume(f)]
+    left = [] if last else [f for f in sorted(home.jobs.glob("*")) if _is_under_way(f)]
     rules = () if last else forget_counts(home.path, _policy(home), found.made, clock)
     ledger = node_ledger(home, keys, clock)
     try:
@@ -225,7 +227,7 @@ def accept(
         ledger.close()
     inbox = Inbox(home.desk)
     for folder in left:
-        abandon(folder)
+        let_go(folder, _FORGOTTEN)
         if (home.desk / f"{folder.name}.request").exists():
             inbox.remove(bytes.fromhex(folder.name))
     if not last:
@@ -234,6 +236,11 @@ def accept(
                 word.unlink(missing_ok=True)
     adopt(home.path, last=last)
     return [folder.name for folder in left]
+
+
+def _is_under_way(folder: Path) -> bool:
+    """Whether a job goes on from this folder, or would begin here."""
+    return can_resume(folder) or ((folder / "call").exists() and can_begin(folder))
 
 
 def _policy(home: NodeHome) -> Policy:

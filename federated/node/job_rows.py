@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from federated.approval.call import caller_in
 from federated.approval.inbox import Inbox
-from federated.ledger.ending import told_in
+from federated.ledger.ending import Told, told_in
 from federated.node.home import NodeHome
 from federated.node.states import STATES, Found, is_held, state_of
 from federated.session.journal import stop_file
-from federated.session.reasons import left_words
+from federated.session.over import why_halted, why_over
+from federated.session.reasons import left_words, own_words
 
 __all__ = ["OTHER_VERSION", "job_rows"]
 
@@ -25,27 +27,27 @@ OTHER_VERSION = (
 """Why a job at rest does not go on whose proposal this version cannot read."""
 
 _AT_REST = ("waiting", "approved", "interrupted")
+_ENDED = ("left", "refused", "failed")
 
 
-def job_rows(inbox: Inbox, place: NodeHome, live: Mapping[str, Row]) -> list[Row]:
+def job_rows(inbox: Inbox, place: NodeHome, live: Mapping[str, Row] | None) -> list[Row]:
     """One row a session, oldest first: those on file, in the node's folder, and in the node.
+
+    `why` says what has become of it, `next` what sets it going, or ends it; both may be empty.
 
     Args:
         inbox: the party's proposals and officers' words.
         place: its home.
-        live: what the running node says of its jobs, by session; empty where none runs.
+        live: what the running node says of its jobs, by session; None where none runs.
     """
-    now = time.time()
+    now, runs = time.time(), live or {}
     entries = {entry.request.session.hex(): entry for entry in inbox.all()}
-    sessions = [*entries, *_folders(place), *live]
-    rows = [
-        _row(session, _found(session, entries, place, live), live.get(session, {}), now)
-        for session in dict.fromkeys(sessions)
-    ]
     others = {file.stem for file in inbox.unread()}
-    for row in rows:
-        if row["session"] in others and row["state"] == "interrupted" and not row["why"]:
-            row["why"] = OTHER_VERSION
+    rows = []
+    for session in dict.fromkeys([*entries, *_folders(place), *runs]):
+        found = _found(session, entries.get(session), place, runs, session in others)
+        row = _row(session, found, runs.get(session, {}), now)
+        rows.append(row | {"next": _next(row, found, place.name, live is not None)})
     return sorted(rows, key=lambda row: int(row["received"]))
 
 
@@ -66,14 +68,14 @@ def _is_to_end(folder: Path) -> bool:
 
 
 def _found(
-    session: str, entries: Mapping[str, Any], place: NodeHome, live: Mapping[str, Row]
+    session: str, entry: Any, place: NodeHome, live: Mapping[str, Row], unread: bool
 ) -> Found:
     folder = place.jobs / session
     told, plays = told_in(folder / "ledger.jsonl"), str(live.get(session, {}).get("state", ""))
     plays = plays if plays in ("waiting", "running") else ""  # what has ended is told on file
     if not plays and is_held(folder):
         plays = "running" if told.word == "approved" else "waiting"
-    return Found(entries.get(session), told, folder, plays)
+    return Found(entry, told, folder, plays, unread, "" if plays else why_halted(folder))
 
 
 def _row(session: str, found: Found, running: Row, now: float) -> Row:
@@ -83,15 +85,10 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
     state = state_of(found, now)
     if not told.last and running.get("state") in STATES and entry is None and not found.live:
         state = running["state"]  # it ended before it had a ledger
-    why = running.get("error", "") or told.why or (word.why if word else "")
-    if told.left and state in _LEFT:
-        why = left_words(told.left, told.left_by)
-    if not found.live and state in _AT_REST and _is_to_end(found.folder):
-        why = "an officer has stopped it: the others are told once the node runs"
     return {
         "id": session[:8],
         "session": session,
-        "proposer": contract.proposer if contract else running.get("proposer") or told.proposer,
+        "proposer": contract.proposer if contract else _proposer(found, running),
         "parties": [terms.name for terms in contract.parties]
         if contract
         else running.get("parties") or list(told.parties),
@@ -100,11 +97,65 @@ def _row(session: str, found: Found, running: Row, now: float) -> Row:
         "state": state,
         "step": running.get("step", ""),
         "share": running.get("share", 0.0),
-        "received": int(entry.request.received) if entry else running.get("began") or told.began,
+        "received": int(entry.request.received) if entry else told.began or running.get("began", 0),
         "changed": max(told.last, word.made if word else 0),
         "ends": entry.ends if entry else 0,
         "by": told.by or (word.by if word else entry.rule if entry else ""),
-        "why": why,
+        "why": _why(found, state, running) or (word.why if word else ""),
         "live": bool(found.live),
         "direct": running.get("direct", []) if state == "running" else [],
     }
+
+
+def _proposer(found: Found, running: Row) -> str:
+    if name := running.get("proposer") or found.told.proposer:
+        return str(name)
+    try:
+        return caller_in((found.folder / "call").read_bytes())
+    except OSError:
+        return ""
+
+
+def _why(found: Found, state: str, running: Row) -> str:
+    told = found.told
+    if not found.live and state in _AT_REST and _is_to_end(found.folder):
+        return "an officer has stopped it: the others are told once the node runs"
+    if told.left and state in _LEFT:
+        return left_words(told.left, told.left_by)
+    if found.halted and state == "interrupted":
+        return found.halted
+    if found.unread and state == "interrupted":
+        return OTHER_VERSION
+    said = str(running.get("error", "")) or told.why
+    return said or (_how_it_ended(found.folder, told) if state in _ENDED else "")
+
+
+def _how_it_ended(folder: Path, told: Told) -> str:
+    return why_over(folder) or own_words(told.ended)
+
+
+def _next(row: Row, found: Found, me: str, runs: bool) -> str:
+    """What sets a job going that stands still, or who ends it."""
+    state, name = row["state"], row["id"]
+    if found.live == "running" or (_is_to_end(found.folder) and not found.live):
+        return ""
+    own = row["proposer"] == me
+    ends = (
+        f"fedprofile {'job stop' if own else 'node stop'} {name}{'' if own else ' --now'} ends it"
+    )
+    if state == "interrupted" and (found.halted or row["why"] == OTHER_VERSION):
+        return ends if found.halted else ""
+    if own and state == "interrupted":
+        return f"fedprofile job resume {name} goes on with it, {ends.removeprefix('fedprofile ')}"
+    needed = (
+        row["proposer"] + " is there" if runs else f"the node runs and {row['proposer']} is there"
+    )
+    if own and state == "approved":
+        return "it counts once, when the same job is run again"
+    return {
+        "called": f"its proposal comes once {needed}",
+        "waiting": f"fedprofile node show {name}",
+        "approved": f"it begins once {needed}",
+        "interrupted": f"it goes on once {needed}; {ends}",
+        "left": "a word counts once, if exactly the same is asked again",
+    }.get(state, "")

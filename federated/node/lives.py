@@ -16,6 +16,7 @@ its own profit. One that lies to harm can only keep a node from working, as it c
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,17 @@ from typing import Any
 from federated.store.files import write_atomic
 from psi.protocol import EnvironmentFailed, InputError
 
-__all__ = ["Copy", "OlderCopy", "adopt", "begin", "check_is_last", "copy_of", "mark", "met"]
+__all__ = [
+    "Copy",
+    "OlderCopy",
+    "adopt",
+    "begin",
+    "check_is_last",
+    "copy_of",
+    "mark",
+    "met",
+    "waits_for_word",
+]
 
 _NAME = 8
 
@@ -93,6 +104,11 @@ def copy_of(home: Path) -> Copy | None:
     if begun is not None and begun != _folder(home):
         return Copy("this folder was copied, or moved to another disk", _changed(home), True)
     return None
+
+
+def waits_for_word(home: Path) -> bool:
+    """Whether nobody has accepted this folder, a copy, as far as any of the officers can see."""
+    return (home / "copy").exists() or (os.access(home / "life", os.R_OK) and bool(copy_of(home)))
 
 
 def mark(home: Path, found: Copy) -> None:

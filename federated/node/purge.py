@@ -26,7 +26,8 @@ from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger, read_ledger
 from federated.node.home import NodeHome, person_book
 from federated.node.outputs import KeptOutputs, kept_outputs
-from federated.session.journal import CONTRACT, DRAFT, ENDED, abandon, can_resume, left_value
+from federated.session.journal import CONTRACT, DRAFT, ENDED, can_resume, left_value
+from federated.session.over import let_go
 from federated.steps.kept_tags import expired_tags
 from federated.store.files import locked
 from psi.protocol import EnvironmentFailed, FedprofileError, Random
@@ -152,7 +153,7 @@ def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], fl
         for file in old.tags:
             file.unlink(missing_ok=True)
         for folder in old.journals:
-            abandon(folder)
+            let_go(folder, "its contract has expired, and nobody went on with it")
         for file in home.path.glob("reached/*"):  # of journals that were let go; not of new ones
             journal = home.jobs / file.name / "journal" / "key"
             if not journal.exists() and file.stat().st_mtime < clock() - DAY:

@@ -28,7 +28,7 @@ STATES = {
     "expired": "nobody decided in time",
     "left": "its session is gone; a word counts once if exactly the same is asked again",
     "running": "approved, and at work",
-    "interrupted": "at rest: it goes on where it stopped",
+    "interrupted": "signed, and at rest: it goes on where it stopped",
     "refused": "a rule, the guard or this party's officer ended it",
     "failed": "it ended without a result",
     "done": "all steps are done",
@@ -45,13 +45,16 @@ _REFUSALS = ("Refused", "Declined", "Stopped")
 class Found:
     """A job as it is: the proposal if one is on file, what its ledger says, its folder.
 
-    `live` is "waiting" or "running" where a process plays it, "" where none does.
+    `live` is "waiting" or "running" where a process plays it, "" where none does. `unread`: its
+    proposal is on file, and of another version; `halted` why its journal does not open.
     """
 
     entry: Waiting | None
     told: Told
     folder: Path
     live: str = ""
+    unread: bool = False
+    halted: str = ""
 
 
 def state_of(found: Found, now: float) -> str:
@@ -60,8 +63,10 @@ def state_of(found: Found, now: float) -> str:
     word = entry.state(now) if entry is not None else ""
     if told.finished:
         return "done"
-    if found.live == "waiting":
-        return ("approved" if word == "approved" else "waiting") if entry else "called"
+    if found.live == "waiting":  # for its proposer, or for an officer
+        if told.signed:
+            return "interrupted"
+        return "approved" if told.word == "approved" else word or "called"
     if found.live:
         return found.live
     if told.word == "refused":
@@ -71,15 +76,25 @@ def state_of(found: Found, now: float) -> str:
     if told.word == "approved":
         if told.ended in _REFUSALS:
             return "refused"
-        return "interrupted" if _at_rest(found.folder) else "failed"
-    if entry is None and _at_rest(found.folder):
-        return "interrupted"
+        if not _at_rest(found.folder):
+            return "failed"
+        return "interrupted" if told.signed or found.halted else "approved"
     if entry is None:
-        comes = os.path.exists(found.folder / "call")  # an officer may not look: no error
-        stopped = comes and told.last and told.ended in _STOPS and not told.left
-        return "called" if stopped and now < told.last + VALID else "failed"
+        return _undecided(found, now)
     gone = told.last and not _at_rest(found.folder)
     return "left" if word == "waiting" and gone else word
+
+
+def _undecided(found: Found, now: float) -> str:
+    """Of a job whose proposal is not here: its party has called, or it is one of its own."""
+    told, rests = found.told, _at_rest(found.folder)
+    if rests and (found.unread or found.halted):
+        return "interrupted"
+    comes = os.path.exists(found.folder / "call")  # an officer may not look: no error
+    if not comes:
+        return "interrupted" if rests else "failed"
+    stopped = rests or (told.last and told.ended in _STOPS and not told.left)
+    return "called" if stopped and now < told.last + VALID else "failed"
 
 
 def _at_rest(folder: Path) -> bool:

@@ -35,7 +35,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from federated.ledger.lines import Ledger
-from federated.session.reached import Reached
+from federated.session.over import abandon, goes_on, halt, why_over
+from federated.session.reached import PutBack, Reached
 from federated.session.sealing import SealedFrame
 from federated.session.shelf import Shelf
 from federated.store.files import (
@@ -407,6 +408,20 @@ def _vault(home: Path, session: bytes, random: Random) -> Vault:
     return Vault(home / "journal", "key", b"fedprofile journal v1" + session, random)
 
 
+@contextlib.contextmanager
+def halting(home: Path) -> Iterator[None]:
+    """Where what is at rest in `home` does not open, and never will, that is noted for lists."""
+    rests = can_resume(home)
+    try:
+        yield
+    except (PutBack, InputError) as error:
+        if rests:
+            halt(home, error.message)
+        raise
+    if rests:
+        goes_on(home)
+
+
 def stop_file(home: Path) -> Path:
     """Its being there asks whoever plays the job in this folder, or takes it up again, to end it.
 
@@ -419,12 +434,6 @@ def sweep(home: Path) -> None:
     """Remove what a party left that died before its job had a point to go on from."""
     if not can_resume(home):
         abandon(home)
-
-
-def abandon(home: Path) -> None:
-    """Remove a job's journal, its key first: nothing can go on from there any more."""
-    (home / "journal" / "key").unlink(missing_ok=True)
-    shutil.rmtree(home / "journal", ignore_errors=True)
 
 
 def can_resume(home: Path) -> bool:
@@ -444,12 +453,13 @@ def can_begin(home: Path) -> bool:
 
     It may begin under the same session, as if it had never been there.
     """
-    return not can_resume(home) and set(_first_kinds(home)) <= {"opened", "ended"}
+    said = set(_first_kinds(home))
+    return not can_resume(home) and said <= {"opened", "ended"} and not why_over(home)
 
 
 def was_interrupted(home: Path) -> bool:
     """Whether a party stopped here without an end: it can go on, or has said nothing yet."""
-    return can_resume(home) or set(_first_kinds(home)) <= {"opened"}
+    return can_resume(home) or (set(_first_kinds(home)) <= {"opened"} and not why_over(home))
 
 
 def _first_kinds(home: Path) -> list[str]:

@@ -20,9 +20,13 @@ from pathlib import Path
 from federated.store.files import disk_failed, make_folder, sync_folder
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["Reached"]
+__all__ = ["PutBack", "Reached"]
 
 _SIZE = 8
+
+
+class PutBack(EnvironmentFailed):
+    """A job's folder is older than the job: it does not go on."""
 
 
 class Reached:
@@ -46,7 +50,7 @@ class Reached:
             raise disk_failed(f"cannot write {self._file}", error) from None
 
     def check(self, turn: int) -> None:
-        """Raise `EnvironmentFailed` unless the job may go on from this turn, 0 before the first."""
+        """Raise `PutBack` unless the job may go on from this turn, 0 before the first."""
         try:
             reached = int.from_bytes(self._file.read_bytes(), "little")
         except FileNotFoundError:
@@ -54,7 +58,7 @@ class Reached:
         except OSError as error:
             raise disk_failed(f"cannot read {self._file}", error) from None
         if reached is None or turn < reached:
-            raise EnvironmentFailed(
+            raise PutBack(
                 "this job's folder is older than the job: it was put back from a copy, and going "
                 "on would use numbers of sealed frames twice",
                 hint="stop the job and have it proposed anew; a copy of the whole home, by "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from federated.session.farewell import Farewell
 from psi.protocol import PeerGone, Refused
 
-__all__ = ["PeerRefused", "Stopped", "left_words", "reason_of"]
+__all__ = ["PeerRefused", "ShutOut", "Stopped", "left_words", "own_words", "reason_of"]
 
 _RESUME = "once it is mended there: fedprofile job resume, on the proposer's side"
 _LOG = "its officer sees why: fedprofile node ledger there, and the node's log"
@@ -20,6 +20,10 @@ _LOG = "its officer sees why: fedprofile node ledger there, and the node's log"
 
 class Stopped(Refused):
     """A person at this party has ended the job for good."""
+
+
+class ShutOut(Refused):
+    """The hub takes this party no more: its owner has revoked it, or does not know it."""
 
 
 class PeerRefused(PeerGone):
@@ -43,6 +47,9 @@ _REASONS = {
                        "shared records, a second answer about the same columns, or a model of "
                        "which it keeps no part; its officer can tell"),
     "Stopped": _Reason("has stopped the job for good", "ask there; it is proposed anew"),
+    "ShutOut": _Reason("was shut out by the hub",
+                       "its hub's owner can tell why; with a new invite it comes back, and the job "
+                       "is proposed anew"),
     "OtherVersion": _Reason("has another version",
                             "all parties of a job need versions with the same suites"),
     "EnvironmentFailed": _Reason("cannot go on: disk, memory, clock or network there", _RESUME),
@@ -65,6 +72,13 @@ _SAME |= {"Undecided": "EnvironmentFailed"}
 def left_words(peer: str, error: str) -> str:
     """Who left a job, and why, of the class of error in a ledger's line `farewell`."""
     return f"{peer} {_found(error).what}"
+
+
+def own_words(error: str) -> str:
+    """Why a job ended here, of the class in a line `ended`; "" where that class says nothing."""
+    if error in ("", "EnvironmentFailed", "KeyboardInterrupt", "Undecided"):
+        return ""
+    return f"this party {_found(error).what}"
 
 
 def _found(error: str) -> _Reason:

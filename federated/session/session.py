@@ -25,7 +25,7 @@ from federated.ledger.lines import Ledger
 from federated.session.beside import Beside
 from federated.session.farewell import farewell, may_go_on
 from federated.session.frames import NEGOTIATION, Frames, Progress, StepRecord
-from federated.session.journal import CONTRACT, ENDED, Journal
+from federated.session.journal import CONTRACT, ENDED, Journal, halting
 from federated.session.last_round import Finish
 from federated.session.last_word import FINISH, keep_last_word
 from federated.session.progress import NOTES, Note, NotesOut
@@ -89,16 +89,17 @@ class Session:
         self.name = keys.identity.name
         self.peers = [name for name in pinned if name != self.name]
         self._home = home
-        self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
         self.records: list[StepRecord] = []
         self.clock, self.random = clock, random
         self._endpoint = endpoint
         mark = Reached(reached) if reached else None
-        try:
-            self._journal = Journal(home, session, random, RESULTS, self.ledger, mark)
-        except BaseException:
-            self.ledger.close()  # another try is not held up by this one
-            raise
+        with halting(home):
+            self.ledger = Ledger(home / "ledger.jsonl", keys, clock, session, pinned)
+            try:
+                self._journal = Journal(home, session, random, RESULTS, self.ledger, mark)
+            except BaseException:
+                self.ledger.close()  # another try is not held up by this one
+                raise
         self._progress = progress or (lambda party, step, share: None)
         self._watchers, self._hold = watchers, hold
         self._notes = NotesOut(self._send_note, clock)

@@ -83,6 +83,9 @@ def show(run_id: Id, hub: Hub) -> None:
     typer.echo(f"outputs: {run.started.out}{'' if run.state == 'done' else ' (not yet)'}")
     if run.state != "running" and folder.resumable:
         typer.echo(f"next: fedprofile job resume {run.id} --hub {hub}, or job stop {run.id}")
+    elif run.state != "running" and folder.halted:
+        typer.echo(f"it does not go on: {plain(folder.halted, 200)}")
+        typer.echo(f"next: fedprofile job stop {run.id} --hub {hub}")
 
 
 @app.command()
@@ -111,9 +114,11 @@ def resume(
     folder = find_run(HubLink(hub).home.jobs, run_id)
     run = folder.load()
     if run.state == "running" or not folder.resumable:
+        why = folder.halted or "there is nothing to go on from"
+        first = f"fedprofile job stop {run.id} --hub {hub}, then " if folder.halted else ""
         raise MisuseError(
-            f"run {run.id} is {run.state}: there is nothing to go on from",
-            hint="propose the job again with `fedprofile run`",
+            f"run {run.id} is {run.state}: {why}",
+            hint=f"{first}propose the job again with `fedprofile run`",
         )
     spec, started = Job.load(folder.job_file), run.started
     named = Path(started.job)  # one that an earlier version began names none
@@ -153,7 +158,7 @@ def stop(run_id: Id, hub: Hub, passphrase_file: PassphraseFile = None) -> None:
         folder.stop_file.touch(mode=0o600)
         typer.echo(f"run {run.id} ends at its next message")
         return
-    if not folder.resumable:
+    if not (folder.resumable or folder.halted):
         raise MisuseError(f"run {run.id} is {run.state} already", hint="there is nothing to stop")
     missed = withdraw(link, link.home.load_keys(passphrase(passphrase_file)), folder)
     typer.echo(f"run {run.id} is stopped")

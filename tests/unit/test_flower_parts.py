@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import flwr
+import httpx
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NODE_ID, Status
@@ -20,15 +21,31 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
+from federated.session.reasons import ShutOut
+from federated.wire.flower.between import error_from, error_of
 from federated.wire.flower.guard import _LIMITS
 from federated.wire.flower.hub import _superlink
+from federated.wire.flower.hub_calls import _understood
 from federated.wire.flower.packing import Packed, pack, parcels_of
 from federated.wire.parcels import PART, Kind, notice
-from psi.protocol import PeerError
+from psi.protocol import PeerError, Refused
 
 
 def test_the_pinned_version() -> None:
     assert flwr.__version__.startswith("1.41.")
+
+
+@pytest.mark.parametrize(
+    ("code", "shut"), [("revoked", True), ("stranger", True), ("version", False)]
+)
+def test_who_is_shut_out_by_the_hub_is_told_apart(code: str, shut: bool) -> None:
+    """From a rule that says no, at the others' screens too; over both of a node's processes."""
+    request = httpx.Request("POST", "https://hub")
+    answer = httpx.Response(403, json={"code": code, "message": "so"}, request=request)
+    error = _understood(httpx.HTTPStatusError("403", request=request, response=answer))
+    assert isinstance(error, Refused)
+    assert type(error_from(error_of(error))) is type(error)
+    assert isinstance(error, ShutOut) == shut
 
 
 def test_the_superlink_is_in_memory_and_asks_for_registration() -> None:

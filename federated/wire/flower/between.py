@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from federated.session.reasons import ShutOut
 from psi import protocol
 from psi.protocol import FedprofileError
 
@@ -9,6 +10,8 @@ __all__ = ["LARGEST", "error_from", "error_of"]
 
 LARGEST = 17 << 20
 """Bytes of a parcel, or of a request, between both processes."""
+
+_OTHERS = {ShutOut.__name__: ShutOut}
 
 
 def error_of(error: FedprofileError) -> dict[str, str]:
@@ -18,7 +21,7 @@ def error_of(error: FedprofileError) -> dict[str, str]:
 
 def error_from(data: dict[str, str]) -> FedprofileError:
     """The error that the other process sent, of its class where that is one of ours."""
-    found = getattr(protocol, data["class"], None)
+    found = _OTHERS.get(data["class"]) or getattr(protocol, data["class"], None)
     if isinstance(found, type) and issubclass(found, FedprofileError):
         return found(data["message"], hint=data["hint"])
     return FedprofileError(data["message"], hint=data["hint"])

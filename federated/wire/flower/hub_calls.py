@@ -17,6 +17,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from federated.node.lives import OlderCopy
+from federated.session.reasons import ShutOut
 from federated.wire.certificates import read_certificate, read_key
 from federated.wire.enrolment import VERSION, hub_context, said
 from federated.wire.proxy import hub_proxy
@@ -143,7 +144,9 @@ def _understood(error: httpx.HTTPStatusError) -> Exception:
             "or another copy of it has run",
             hint="stop the other one; its officer looks and accepts: fedprofile node accept-copy",
         )
-    if code in ("revoked", "stranger", "certificate", "version", "foreign"):
+    if code in ("revoked", "stranger"):
+        return ShutOut(text or f"the hub said {code}")
+    if code in ("certificate", "version", "foreign"):
         return Refused(text or f"the hub said {code}")
     if error.response.status_code == 401:
         skew = _skew(error.response)

@@ -21,7 +21,10 @@ _log = logging.getLogger("fedprofile.node")
 
 @dataclass(kw_only=True)
 class Job:
-    """A job at this node. `state` is waiting, running, done, refused or failed."""
+    """A job at this node. `state` is waiting, running, done, refused or failed.
+
+    `to_end`: it was taken up only to be ended, as its officer has said while it was at rest.
+    """
 
     call: Call
     endpoint: PostEndpoint
@@ -35,6 +38,7 @@ class Job:
     began: float = field(default_factory=time.time)
     thread: threading.Thread | None = None
     ending: FedprofileError | None = None
+    to_end: bool = False
 
     @property
     def id(self) -> str:

@@ -14,9 +14,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider
@@ -24,6 +23,7 @@ from federated.approval.policy_file import load_policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome, frozen_columns, person_book
+from federated.node.let_go import NOT_BACK, STOPPED, let_go
 from federated.node.lives import Copy, OlderCopy, begin, mark, met
 from federated.node.participant import Participant
 from federated.node.purge import purge_now
@@ -31,13 +31,14 @@ from federated.node.signed_contract import contract_at_rest
 from federated.releases.limits import ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
 from federated.session.journal import (
-    abandon,
     can_begin,
     can_resume,
+    halting,
     stop_file,
     sweep,
     was_interrupted,
 )
+from federated.session.reasons import ShutOut
 from federated.session.session import Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -46,12 +47,13 @@ from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
 from federated.wire.flower.absent import ended, nobody_plays, not_now
 from federated.wire.flower.job import Job, Noting
+from federated.wire.flower.link import Link, Through
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
-__all__ = ["Job", "NodeDaemon", "Through"]
+__all__ = ["Job", "NodeDaemon"]
 
 EARLY_JOBS, EARLY_BYTES = 32, 1 << 18
 """Parcels of jobs whose call has not come yet: how many jobs and bytes each are kept."""
@@ -66,34 +68,6 @@ _SESSION = 64
 """Digits of a job's whole name."""
 
 _log = logging.getLogger("fedprofile.node")
-
-
-class Link(Protocol):
-    """How a node reaches the others: its connection to the hub, or its lasting process."""
-
-    connected: threading.Event
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that are still to be sent."""
-
-    def start(self) -> None:
-        """Take part from now on."""
-
-    def put(self, parcel: Parcel) -> None:
-        """Send a parcel."""
-
-    def close(self) -> None:
-        """Take part no more."""
-
-
-@dataclass(frozen=True)
-class Through:
-    """What a link is made with: who hears parcels, that it is back, and that it is over."""
-
-    arrived: Callable[[Parcel], None]
-    back: Callable[[], None]
-    ended: Callable[[FedprofileError], None]
 
 
 class NodeDaemon:
@@ -192,6 +166,8 @@ class NodeDaemon:
             jobs = list(self.jobs.values())
         found = [job for job in jobs if name in (job.id, job.call.session.hex()) and job.live]
         for job in found:
+            with contextlib.suppress(OSError):  # it may come to rest in this very moment
+                stop_file(self.home.job(job.call.session)).touch(0o600)
             job.end()
         rests = self.home.jobs / name / "call"
         if not found and len(name) == _SESSION and stop_file(rests.parent).exists():
@@ -299,7 +275,7 @@ class NodeDaemon:
             data, came = file.read_bytes(), file.stat().st_mtime
             call = read_call(data, self.home.name, self._pinned(), came)
             if came + VALID < time.time() and not self._signed(call):
-                abandon(place)  # its proposer has not come back
+                self._let_go(place, NOT_BACK)
                 return False
             ends = "ends" if stop_file(place).exists() else "goes on"
             _log.info("job %s %s", call.session.hex()[:8], ends)
@@ -307,8 +283,15 @@ class NodeDaemon:
         except (FedprofileError, OSError) as error:
             _log.warning("a job cannot go on: %s", error)
             if stop_file(place).exists():
-                abandon(place)  # nobody can be told, and it does not go on
+                self._let_go(place, STOPPED)
         return True
+
+    def _let_go(self, place: Path, why: str) -> None:
+        """End a job that tells nobody, and does not go on."""
+        try:
+            let_go(self.home, self.keys, bytes.fromhex(place.name), why)
+        except (FedprofileError, ValueError) as error:
+            _log.warning("job %s does not go on: %s", place.name[:8], error)
 
     def _signed(self, call: Call) -> Contract | None:
         """The contract that an earlier process of this node has signed in this session."""
@@ -331,7 +314,10 @@ class NodeDaemon:
         place = self.home.job(call.session)
         if not (place / "call").exists():  # its time says when the job came
             write_atomic(place / "call", data, private=True)
-        job = Job(call=call, endpoint=endpoint, contract=self._signed(call))
+        with halting(place):
+            signed = self._signed(call)
+        job = Job(call=call, endpoint=endpoint, contract=signed)
+        job.began = (place / "call").stat().st_mtime
         with self._lock:
             here = self.jobs.get(call.session)
             if here is not None and here.live:
@@ -342,6 +328,7 @@ class NodeDaemon:
             self.jobs[call.session] = job
             early = self._early.pop(call.session, [])
         if stop_file(place).exists():
+            job.to_end = True
             job.end()
         job.thread = threading.Thread(
             target=self._play, args=(job,), daemon=True, name=f"job {job.id}"
@@ -394,8 +381,10 @@ class NodeDaemon:
             job.state = "done"
             _log.info("job %s is done", job.id, extra=job.about)
         except Refused as error:
-            job.state, job.error = "refused", error.message
-            _log.info("job %s was refused: %s", job.id, error.message, extra=job.about)
+            job.state = "failed" if isinstance(error, ShutOut) else "refused"
+            job.error = error.message
+            how = "was refused" if job.state == "refused" else "has failed"
+            _log.info("job %s %s: %s", job.id, how, error.message, extra=job.about)
         except FedprofileError as error:
             job.state, job.error = "failed", error.message
             became = "is at rest" if isinstance(job.ending, EnvironmentFailed) else "has failed"
@@ -406,11 +395,13 @@ class NodeDaemon:
         finally:
             job.endpoint.close()
             if session is None and limits is not None and stop_file(home).exists():
-                abandon(home)  # what does not open tells nobody, and does not go on
+                self._let_go(home, STOPPED)
             if not can_resume(home):
                 stop_file(home).unlink(missing_ok=True)
             elif limits is None:
                 self._for_policy.add(home)
+            elif stop_file(home).exists() and not job.to_end:
+                self._take_up(home / "call")  # it was at rest when its officer ended it
             if job.state != "failed" or not isinstance(job.ending, EnvironmentFailed):
                 self._on_end(job.id, job.state)  # else it rests, for this node is stopping
 

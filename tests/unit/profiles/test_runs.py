@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from federated.keys.identity_file import write_identity
+from federated.keys.keyfile import save_keys
 from federated.keys.peers import Peers
+from federated.ledger.lines import read_ledger
 from federated.node.home import NodeHome
 from federated.session.journal import Journal
+from federated.session.over import halt
 from federated.session.progress import APPROVAL, AWAY
 from profiles.ask_runs import left_run
+from profiles.cli.job import app
 from profiles.remote import HubLink, withdraw
 from profiles.runs import Run, RunFolder, Started, find_run, runs_in
 from psi.protocol import InputError, MisuseError
@@ -67,6 +73,39 @@ def test_how_a_run_ended(tmp_path: Path) -> None:
     assert not folder.resumable
 
 
+def test_a_run_that_goes_on_began_when_it_did(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    folder.end("failed", "interrupted")
+    again = replace(folder.load(), began=2000, state="running", error="")
+    RunFolder(folder.path).begin(again, tmp_path / "mine.toml")
+    assert folder.load().began == 1000
+
+
+def test_a_run_whose_folder_does_not_open_is_to_be_stopped(tmp_path: Path) -> None:
+    """No screen offers to go on with it."""
+    home = NodeHome.create(tmp_path / "node", "bank", "hub:1")
+    place = begun(home.path)
+    for name in ("key", "point"):
+        (place.path / "journal").mkdir(exist_ok=True)
+        (place.path / "journal" / name).touch()
+    hub = ["--hub", str(home.path)]
+
+    def say(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words, *hub])
+        return done.output + str(done.exception or "")
+
+    assert "can resume" in say("ls")
+    assert "job resume abababab" in say("show", place.load().id)
+    halt(place.path, "this job's folder is older than the job")
+    assert "can resume" not in say("ls")
+    shown = say("show", place.load().id)
+    assert "it does not go on: this job's folder is older than the job" in shown
+    assert f"next: fedprofile job stop abababab --hub {home.path}" in shown
+    refused = say("resume", place.load().id)
+    assert "this job's folder is older than the job" in refused
+    assert "fedprofile job stop abababab" in refused
+
+
 def test_runs_are_found_by_the_begin_of_their_id(tmp_path: Path) -> None:
     first, second = begun(tmp_path), begun(tmp_path, "ac" * 32)
     jobs = tmp_path / "jobs"
@@ -110,6 +149,7 @@ def test_a_run_that_does_not_open_is_stopped_all_the_same(tmp_path: Path) -> Non
     """Its folder was put back alone: it never goes on, and `job stop` leaves nothing of it."""
     home = NodeHome.create(tmp_path / "node", "bank", "hub:1")
     write_identity(home.path / "identity.json", PINNED["bank"])
+    save_keys(home.keys, KEYS["bank"], b"secret", secrets.token_bytes)
     write_identity(home.peers / "bureau.json", PINNED["bureau"])
     Peers(home.path).confirm("bureau", PINNED["bureau"].fingerprint, "ann")
     session = bytes([7] * 32)
@@ -120,3 +160,5 @@ def test_a_run_that_does_not_open_is_stopped_all_the_same(tmp_path: Path) -> Non
     assert withdraw(HubLink(home.path), KEYS["bank"], place) == ["bureau"]
     assert not journal.folder.exists()
     assert place.load().state == "stopped"
+    (line,) = (one for one in read_ledger(home.path / "ledger.jsonl") if one["kind"] == "let_go")
+    assert line["body"]["jobs"] == [session.hex()]

@@ -15,9 +15,11 @@ import pytest
 from federated.ledger.account import read_account
 from federated.ledger.compare import compare
 from federated.ledger.ending import told_in
+from federated.ledger.lines import read_ledger
 from federated.node.job_rows import OTHER_VERSION
+from federated.node.let_go import STOPPED
 from federated.session.journal import can_resume, stop_file
-from federated.session.reasons import PeerRefused
+from federated.session.reasons import PeerRefused, ShutOut
 from federated.wire.parcels import Kind, notice
 from federated.wire.post import PostEndpoint, hand_on
 from psi.protocol import PeerGone, Refused
@@ -176,12 +178,18 @@ def test_a_jobs_folder_that_is_put_back_alone_does_not_go_on(scene: Scene) -> No
     scene.start()
     _has_failed(scene, "put back from a copy")
     assert scene.row()["state"] == "interrupted"
-    scene.say("stop", scene.session.hex()[:8], "--now")
     scene.stop()
+    ends = f"fedprofile node stop {scene.session.hex()[:8]} --now ends it"
+    assert ends in scene.say("jobs")  # after a restart too
+    assert ends in scene.say("show", scene.session.hex()[:8])
+    scene.say("stop", scene.session.hex()[:8], "--now")
     scene.start()
     scene.becomes("failed")
+    scene.stop()
+    assert scene.row()["why"] == STOPPED
     assert not (place / "journal").exists()
     assert not stop_file(place).exists()
+    assert read_ledger(scene.home.path / "ledger.jsonl")[-1]["body"]["why"] == STOPPED
 
 
 def _has_failed(scene: Scene, why: str) -> None:
@@ -215,12 +223,16 @@ def falls_to_rest(scene: Scene) -> None:
     _has_failed(scene, "No space left on device")
 
 
-def goes_on(scene: Scene) -> None:
+def goes_on(scene: Scene, *, start: bool = True) -> None:
     """The node is started again, the proposer if it has ended, and the job comes to its end."""
     resumed = scene.ended.is_set()
     if resumed:
         scene.comes()
-    scene.start()
+    if start:
+        scene.start()
+    else:
+        scene.cut, scene.cut_at = False, "no such step"
+        scene.call()
     if resumed:
         scene.propose()
     assert scene.ends() is None
@@ -248,7 +260,7 @@ def test_a_full_disk_leaves_a_job_at_rest(
         assert not list(scene.home.job(scene.session).glob("journal/*"))
         return
     scene.stop()
-    scene.becomes("interrupted")
+    scene.becomes("approved")  # nothing was signed
     goes_on(scene)
 
 
@@ -434,7 +446,42 @@ def revoked_at_rest(scene: Scene) -> None:
 
 def revoked(scene: Scene) -> None:
     assert scene.node is not None
-    scene.node._ended(Refused("this node was revoked"))
+    scene.node._ended(ShutOut("this node was revoked"))
+
+
+def test_a_proposer_whose_partner_was_revoked_hears_that(scene: Scene) -> None:
+    """Once its node is back by a new invite; and it is no rule that said no."""
+    at_rest(scene, "align", "running")
+    revoked(scene)
+    scene.becomes("failed")
+    assert "this node was revoked" in scene.row()["why"]
+    scene.stop()
+    assert scene.row()["why"] == "this party was shut out by the hub"
+    scene.cut, scene.cut_at = False, "no such step"
+    scene.start()
+    error = scene.ends()
+    assert isinstance(error, PeerRefused)
+    assert error.message == "bureau was shut out by the hub"
+    assert "rule" not in error.hint
+    assert "new invite" in error.hint
+
+
+def test_both_killed_rest_until_the_proposer_is_back(scene: Scene) -> None:
+    """What is signed is not shown as approved while the node waits for its proposer."""
+    at_rest(scene, "align", "running")
+    began = scene.row()["received"]
+    scene.stop()
+    scene.bank.leave(PeerGone("killed"))
+    assert isinstance(scene.ends(), PeerGone)
+    scene.start()
+    scene.notes("resumed")
+    row = scene.row()
+    assert (row["state"], row["live"], row["received"]) == ("interrupted", True, began)
+    assert "it goes on once bank is there; fedprofile node stop" in scene.say("jobs")
+    assert scene.node is not None
+    job = scene.node.jobs[scene.session].summary()
+    assert job["began"] == int((scene.home.job(scene.session) / "call").stat().st_mtime)
+    goes_on(scene, start=False)
 
 
 def stopped_by_its_officer(scene: Scene) -> None:
@@ -449,10 +496,10 @@ def stopped_by_its_officer(scene: Scene) -> None:
         pytest.param("", "approved", given_up, "failed", marks=SLOW),
         pytest.param("align", "running", given_up, "failed", marks=SLOW),
         pytest.param("", "approved", clock_far_ahead, "refused", marks=SLOW),
-        pytest.param("", "approved", revoked, "refused", marks=SLOW),
+        pytest.param("", "approved", revoked, "failed", marks=SLOW),
         ("align", "running", forbidden_over_a_restart, "refused"),
-        pytest.param("align", "running", revoked, "refused", marks=SLOW),
-        pytest.param("align", "running", revoked_at_rest, "refused", marks=SLOW),
+        pytest.param("align", "running", revoked, "failed", marks=SLOW),
+        pytest.param("align", "running", revoked_at_rest, "failed", marks=SLOW),
         pytest.param("", "approved", policy_broken_meanwhile, "refused", marks=SLOW),
         pytest.param("align", "running", clock_far_ahead_over_a_restart, "refused", marks=SLOW),
         pytest.param("align", "running", stopped_by_its_officer, "refused", marks=SLOW),

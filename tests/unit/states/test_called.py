@@ -14,8 +14,9 @@ import pytest
 
 from federated.approval.call import make_call
 from federated.node.rotation import rotate
+from federated.session.reasons import ShutOut
 from federated.wire.parcels import Kind, notice
-from psi.protocol import FedprofileError, Refused
+from psi.protocol import FedprofileError
 from tests.unit.states.scene import FORBIDS, OPEN, SLOW, Scene, people
 from tests.unit.test_node_replay import KEYS, PINNED, SECRET
 
@@ -85,7 +86,7 @@ def proposer_gone(scene: Scene) -> None:
 
 def revoked(scene: Scene) -> None:
     assert scene.node is not None
-    scene.node._ended(Refused("this node was revoked"))
+    scene.node._ended(ShutOut("this node was revoked"))
 
 
 @pytest.mark.parametrize("event", [proposer_gone, revoked], ids=lambda e: e.__name__)
@@ -151,3 +152,22 @@ def test_a_call_that_is_stale_or_from_the_future(called: Scene, age: int) -> Non
     assert called.node is not None
     assert session not in called.node.jobs
     assert not called.home.job(session).exists()
+
+
+def test_a_stop_between_the_call_and_the_proposal(called: Scene) -> None:
+    """Channels are open, so it can go on; its officer reads that a party calls, and which."""
+    called.becomes("called")
+    called.cut_at = "contract"
+    called.propose()
+    end = time.monotonic() + 20
+    while not called.lines("handshake"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    called.stop()
+    row = called.row()
+    assert (row["state"], row["proposer"]) == ("called", "bank")
+    shown = called.say("show", row["id"])
+    assert f"bank calls {row['id']}\ncalled: its proposal comes once the node runs" in shown
+    called.cut, called.cut_at = False, "no such step"
+    called.start()
+    called.becomes("waiting")

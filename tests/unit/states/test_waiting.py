@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from federated.cli.node import app
 from federated.node.rotation import rotate
+from federated.session.reasons import ShutOut
 from federated.wire.parcels import Kind, notice
 from federated.wire.post import hand_on
 from psi.protocol import FedprofileError, MisuseError, PeerGone, Refused
@@ -205,8 +206,9 @@ def test_an_officer_who_stops_a_waiting_proposal(scene: Scene) -> None:
 def test_a_node_that_is_revoked(scene: Scene) -> None:
     """Its process stops at the hub's word, and the job is over all the same."""
     assert scene.node is not None
-    scene.node._ended(Refused("this node was revoked"))
+    scene.node._ended(ShutOut("this node was revoked"))
     scene.stop()
     assert scene.row()["state"] == "left"
-    assert scene.lines("ended")[-1]["error"] == "Refused"
+    assert scene.lines("ended")[-1]["error"] == "ShutOut"
+    assert scene.row()["why"] == "this party was shut out by the hub"
     assert not list(scene.home.jobs.glob("*/journal"))

@@ -1,0 +1,67 @@
+"""Why a job's folder does not go on, in files beside its journal: for lists, after any restart.
+
+    halted   the journal does not open, and never will: the job rests until somebody stops it
+    over     the job was let go: it has ended, and has no line of it in its own ledger
+
+A ledger that was put back with its folder is older than the heads that the others hold of it. A
+line more would make another account of it, so the end of such a job stands in the node's own ledger
+(`federated.node.let_go`), and here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from federated.ledger.ending import OVER
+from federated.store.files import write_atomic
+from psi.protocol import EnvironmentFailed
+
+__all__ = ["abandon", "goes_on", "halt", "let_go", "why_halted", "why_over"]
+
+_HALTED = "halted"
+_LONGEST = 400
+
+
+def halt(home: Path, why: str) -> None:
+    """Note why the journal in `home` does not open, if the disk has room: nothing rests on it."""
+    with contextlib.suppress(EnvironmentFailed):
+        write_atomic(home / _HALTED, why[:_LONGEST], private=True, sync=False)
+
+
+def goes_on(home: Path) -> None:
+    """It opens: whatever was noted before counts no more."""
+    with contextlib.suppress(OSError):
+        (home / _HALTED).unlink(missing_ok=True)
+
+
+def abandon(home: Path) -> None:
+    """Remove a job's journal, its key first: nothing can go on from there any more."""
+    (home / "journal" / "key").unlink(missing_ok=True)
+    shutil.rmtree(home / "journal", ignore_errors=True)
+
+
+def let_go(home: Path, why: str) -> None:
+    """End the job in this folder without a line in its ledger: nothing begins or goes on here."""
+    write_atomic(home / OVER, why[:_LONGEST], private=True)
+    abandon(home)
+    for name in ("call", _HALTED):
+        (home / name).unlink(missing_ok=True)
+
+
+def why_halted(home: Path) -> str:
+    """What was noted; "" where it goes on, or nobody has tried yet."""
+    return _read(home / _HALTED)
+
+
+def why_over(home: Path) -> str:
+    """Why it was let go; "" where it was not."""
+    return _read(home / OVER)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):  # an officer who is another user does not see jobs
+        return ""
