@@ -26,7 +26,7 @@ from federated.models import LINEAR, LOGISTIC, MODELS
 from federated.regression import told_bits
 from federated.regression.plan import MOST_EVALUATIONS
 from federated.toml_sections import TomlSection
-from federated.trees.plan import MOST_DEPTH
+from federated.trees.plan import MOST_DEPTH, MOST_ROWS
 from profiles.job_sections import with_views
 from profiles.label_section import PREFIX, LabelSpec
 from profiles.specs import PartySpec, TrainSpec
@@ -46,7 +46,9 @@ job file written then keeps running."""
 _REGRESSIONS = tuple(MODELS)
 _MODELS_OF = {
     **dict.fromkeys(("trees", "depth", "learning_rate", "penalty", "least_weight"), (TREES,)),
-    **dict.fromkeys(("subsample", "early_stop", "rising", "falling", "tells"), (TREES,)),
+    **dict.fromkeys(
+        ("least_rows", "subsample", "early_stop", "rising", "falling", "tells"), (TREES,)
+    ),
     **dict.fromkeys(("points", "odds", "double", "high"), (SCORECARD,)),
     **dict.fromkeys(("evaluations", "fold_evaluations"), (*_REGRESSIONS, SCORECARD)),
     "score_bits": (*_REGRESSIONS, SCORECARD, TREES),
@@ -227,6 +229,7 @@ def _boosted(section: TomlSection, parties: tuple[PartySpec, ...], entity: str) 
         "learning_rate": round(1000 * section.number("learning_rate", 0.3, 0.001, 1)),
         "penalty": round(1000 * section.number("penalty", 1.0, 0.001, 1000)),
         "least_weight": round(1000 * section.number("least_weight", 1.0, 0, 100_000)),
+        "least_rows": section.integer("least_rows", 0, 0, MOST_ROWS),
         "subsample": round(1000 * section.number("subsample", 1.0, 0.05, 1)),
         "early_stop": section.integer("early_stop", 0, 0, MOST_GROWN),
         "rising": features_of(section, parties, entity, "rising"),
@@ -236,6 +239,7 @@ def _boosted(section: TomlSection, parties: tuple[PartySpec, ...], entity: str) 
 
 _OF_SIDES = {
     "row_bits": "no side of a split is told: score_bits says how finely scores are",
+    "least_rows": "no count of a node's records is added up: least_weight says how small a side is",
     "early_stop": "nobody sees a score before all trees are grown: say how many trees",
     "rising": "whose split a node has would tell of it: leave it out, or let trees tell sides",
     "falling": "whose split a node has would tell of it: leave it out, or let trees tell sides",

@@ -1,6 +1,7 @@
 """Boosted trees of two parties against XGBoost on the same bins: AUC, processor time, bytes.
 
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--row-bits 5]
+        [--least-rows 50] [--rising age] [--falling host_x0]
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit --hidden 8 7 6 5 [--trees 20]
 
 `bank` is bank_marketing without `duration`, the feature party having age, job, marital and
@@ -9,7 +10,8 @@ Categories are taken as numbers, as XGBoost takes them. A fifth of the rows is h
 run in this process. With `--hidden` the trees tell no row's side, and scores in the first of the
 bits named; held rows are rows without a label then. What the other bits tell of the same trees is
 computed of both parties' shares, which meet nowhere but here: rounding comes last, so one training
-shows them all. XGBoost is left out where it is not installed.
+shows them all. XGBoost is left out where it is not installed; it rises and falls with the same
+columns, and counts no rows.
 """
 
 from __future__ import annotations
@@ -91,6 +93,9 @@ def main() -> None:
     given.add_argument("--row-bits", type=int, default=1000)
     given.add_argument("--rate", type=float, default=0.3)
     given.add_argument("--depth", type=int, default=4)
+    given.add_argument("--least-rows", type=int, default=0)
+    for way in ("--rising", "--falling"):
+        given.add_argument(way, nargs="+", default=[], metavar="COLUMN")
     given.add_argument("--hidden", type=int, nargs="+", metavar="SCORE_BITS")
     asked = given.parse_args()
     table, y, theirs = {"bank": bank, "credit": credit}[asked.table]()
@@ -102,7 +107,7 @@ def main() -> None:
         held, rows = order[: len(y) // 5], np.sort(order[len(y) // 5 :])
         run = hidden if asked.hidden else one
         line, found = run(table, y, (mine, other), rows, held, asked)
-        theirs = _xgboost((mine, other), table, y, rows, held, asked.trees)
+        theirs = _xgboost((mine, other), table, y, rows, held, asked)
         shown = ", ".join(f"{name} {each:.4f}" for name, each in found.items())
         print(f"{line}, {shown}, XGBoost {theirs:.4f}", flush=True)  # noqa: T201
         gaps.append({name: each - theirs for name, each in found.items()})
@@ -128,15 +133,19 @@ def one(
         row_bits=asked.row_bits,
         rate=asked.rate,
         depth=asked.depth,
+        least_rows=asked.least_rows,
+        partner_ways=any(_ways(binnings[1], asked)),
     )
     mine, other = binnings
+    ways, theirs = (_ways(each, asked) for each in binnings)
 
     def context(name: str) -> Context:
         return Context(session, "trees", name, secrets.token_bytes)
 
     label = y[rows].astype(np.int8)
-    a = LabelParty(context("a"), ["b"], mine.transform(train), mine.layout, label, plan=plan)
-    b = FeatureParty(context("b"), "a", other.transform(train), other.layout, plan=plan)
+    own, columns = (mine.transform(train), mine.layout), (other.transform(train), other.layout)
+    a = LabelParty(context("a"), ["b"], *own, label, plan=plan, ways=ways)
+    b = FeatureParty(context("b"), "a", *columns, plan=plan, ways=theirs)
     pair, since = Counted(a, b), time.process_time()
     found = pair.run()
     spent, rest = time.process_time() - since, table.take(pa.array(held))
@@ -148,6 +157,12 @@ def one(
     size = pair.bytes / 1e6
     line = f"{spent:5.2f} s of both, {size:6.1f} MB, {found['a'].told_levels} levels told"
     return line, {"AUC": ours}
+
+
+def _ways(binning: Binning, asked: argparse.Namespace) -> list[int]:
+    """Of each column whether scores may only rise, or only fall, with it."""
+    names = [each.name for each in binning.columns]
+    return [(name in asked.rising) - (name in asked.falling) for name in names]
 
 
 def hidden(
@@ -197,7 +212,7 @@ def _xgboost(
     y: np.ndarray,
     rows: np.ndarray,
     held: np.ndarray,
-    trees: int,
+    asked: argparse.Namespace,
 ) -> float:
     try:
         import xgboost
@@ -212,8 +227,9 @@ def _xgboost(
         "tree_method": "hist",
         "nthread": 1,
         "base_score": float(y[rows].mean()),
+        "monotone_constraints": tuple(way for each in binnings for way in _ways(each, asked)),
     }
-    fit = xgboost.train(terms, xgboost.DMatrix(x[rows], y[rows]), trees)
+    fit = xgboost.train(terms, xgboost.DMatrix(x[rows], y[rows]), asked.trees)
     return auc(y[held], fit.predict(xgboost.DMatrix(x[held])))
 
 

@@ -38,6 +38,8 @@ REGRESSION_ROUNDS = 4.0
 """Round trips of an evaluation: trees of the lookup, made, checked, turned; answers and sums."""
 REGRESSION_START = 5.0
 """Round trips before the first evaluation and after the last."""
+TREES_COUNTED = 68
+"""Bytes of a candidate for each bit of a count of rows: a transfer, two gates."""
 HIDDEN_HANDLING = 60
 """What a row of a tree that tells no side takes beside blocks and columns, in tag hashes."""
 TREES_CANDIDATE = 60
@@ -189,14 +191,16 @@ def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Es
     levels = min(plan.levels, 2 * plan.row_bits)
     trees = levels / plan.depth
     pairs = [max(1, (1 << depth) // 2) for depth in range(plan.depth)]
-    nodes, lanes = (1 << plan.depth) - 1, sum(pairs)
-    blocks = columns * (6 + trees * sum(-(-each // 2) for each in pairs)) * 2**TREES_DEPTH
-    handled = columns * (SUMS_HANDLING + trees * lanes)
+    nodes, lanes = (1 << plan.depth) - 1, plan.lanes * sum(pairs)
+    drawn = sum(-(-plan.lanes * each // 4) for each in pairs)
+    blocks = columns * (6 + trees * drawn) * 2**TREES_DEPTH
+    handled = columns * (SUMS_HANDLING + trees * lanes / 2)
     tag, candidates = rates.align().tag, trees * nodes * columns * TREES_CANDIDATES
     seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
-    wire = rows * columns * (94.0 + 8 * trees * lanes)
+    wire = rows * columns * (94.0 + 4 * trees * lanes)
     told = min(plan.row_bits, plan.levels)
-    wire += rows * told * (4.0 * plan.depth + 3) + candidates * 2400.0
+    each = 2400.0 + TREES_COUNTED * rows.bit_length() * (plan.lanes > 2)
+    wire += rows * told * (4.0 * plan.depth + 3) + candidates * each
     memory = 2e8 + rows * columns * 16.0 * (TREES_DEPTH + 1) + 200.0 * rows
     return Estimate(seconds + 0.5, memory, wire, 4.0 + 3.0 * levels + told)
 

@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Bins = NDArray[np.uint16]
 Ways = NDArray[np.int8]
-Sums = tuple[Whole, Whole]
+Sums = tuple[Whole, ...]
 
 NOWHERE = -1
 _NOTHING = 1e-6
@@ -105,11 +105,11 @@ class Growing:
         """`bool[nodes]`."""
         return self.places >= 0
 
-    def totals(self, g: Whole, h: Whole) -> tuple[Whole, Whole]:
-        """G and H of each node, `int64[nodes]`."""
+    def totals(self, *weights: Whole) -> tuple[Whole, ...]:
+        """Of rows' g and h, and what else there is, the sums of each node, `int64[nodes]`."""
         live = self.slot >= 0
         slot, nodes = self.slot[live], len(self.places)
-        return _added(slot, g[live], nodes), _added(slot, h[live], nodes)
+        return tuple(_added(slot, each[live], nodes) for each in weights)
 
     def split(
         self,
@@ -198,34 +198,39 @@ class Growing:
         return found
 
 
-def histograms(bins: Sequence[Bins], layout: Layout, growing: Growing, g: Whole, h: Whole) -> Whole:
-    """G_L and H_L of every own candidate in every node: `int64[candidates, nodes, 2]`."""
+def histograms(bins: Sequence[Bins], layout: Layout, growing: Growing, *lanes: Whole) -> Whole:
+    """G_L and H_L of every own candidate in every node: `int64[candidates, nodes, lanes]`.
+
+    lanes: g and h of rows, and what else is to be summed.
+    """
     nodes, live = len(growing.places), np.flatnonzero(growing.slot >= 0)
-    slot, weights = growing.slot[live], (g[live].astype(float), h[live].astype(float))
+    slot, weights = growing.slot[live], [each[live].astype(float) for each in lanes]
     cells = []
     for column, own in zip(layout.columns, bins, strict=True):
         key = own[live].astype(np.int64) * nodes + slot
         sums = [np.bincount(key, weight, column.cells * nodes) for weight in weights]
         cells.append(np.stack(sums, axis=1).astype(np.int64).reshape(column.cells, -1))
-    return layout.sums(cells).reshape(-1, nodes, 2).astype(np.int64)
+    return layout.sums(cells).reshape(-1, nodes, len(lanes)).astype(np.int64)
 
 
 def own_best(
-    plan: TreesPlan, left: Whole, total_g: Whole, total_h: Whole, ways: Ways | None = None
+    plan: TreesPlan, left: Whole, totals: Sequence[Whole], ways: Ways | None = None
 ) -> Best:
-    """The best own split of each node, from `histograms` and the nodes' sums.
+    """The best own split of each node, from `histograms` and the nodes' sums of the same lanes.
 
     Candidates with a way to go in `ways`, see `Layout.ways`, count only where they take it.
     """
     g_left = left[..., 0] * 2.0**-SLOPE_BITS
     h_left = left[..., 1] * 2.0**-CURVATURE_BITS
-    g, h = total_g * 2.0**-SLOPE_BITS, total_h * 2.0**-CURVATURE_BITS
+    g, h = totals[0] * 2.0**-SLOPE_BITS, totals[1] * 2.0**-CURVATURE_BITS
     total, one = h + 2.0 * plan.penalty, h_left + plan.penalty
     apart = g_left - g * one / total  # above 0 where the right side has the higher value
     term = apart**2 * total / (one * (total - one))
     gain = term - g * g / (h + plan.penalty) + g * g / total
     light = np.minimum(h_left, h - h_left) < plan.least_weight
-    light |= np.minimum(left[..., 1], total_h - left[..., 1]) <= 0
+    light |= np.minimum(left[..., 1], totals[1] - left[..., 1]) <= 0
+    if plan.least_rows:
+        light |= np.minimum(left[..., 2], totals[2] - left[..., 2]) < plan.least_rows
     if ways is not None:
         light |= apart * ways[:, None] < 0
     least = np.full((1, len(g)), plan.least_gain + _NOTHING)
@@ -281,9 +286,10 @@ def grow_alone(
     for number in range(plan.trees):
         rows_of = mask & drawn[number] if drawn else mask
         g, h = slopes(margin, y, rows_of)
+        lanes = (g, h, rows_of.astype(np.int64)) if plan.least_rows else (g, h)
         growing = Growing(plan, rows, going)
         for _ in range(plan.depth):
-            own_level(plan, bins, layout, growing, g, h)
+            own_level(plan, bins, layout, growing, *lanes)
         margin = margin + growing.finish(g, h)
         trees.append(growing.tree)
     return Forest(base, tuple(trees), layout), margin
@@ -294,12 +300,11 @@ def own_level(
     bins: Sequence[Bins],
     layout: Layout,
     growing: Growing,
-    g: Whole,
-    h: Whole,
+    *lanes: Whole,
 ) -> None:
-    """Take the best own split in each node, and go a level down."""
-    left = histograms(bins, layout, growing, g, h)
-    best = own_best(plan, left, *growing.totals(g, h), growing.ways)
+    """Take the best own split in each node, and go a level down. lanes: as of `histograms`."""
+    left = histograms(bins, layout, growing, *lanes)
+    best = own_best(plan, left, growing.totals(*lanes), growing.ways)
     right = right_of(bins, layout, growing, best.candidate)
     kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
     growing.split(kind, best.candidate, best.gain, right)
@@ -317,5 +322,5 @@ def own_gain(
     left = (growing.slot >= 0) & ~right
     nodes = len(growing.places)
     sums = np.stack([_added(growing.slot[left], each[left], nodes) for each in (g, h)], axis=-1)
-    free = replace(plan, least_weight=0.0, least_gain=0.0)
-    return own_best(free, sums[None], *growing.totals(g, h)).gain
+    free = replace(plan, least_weight=0.0, least_gain=0.0, least_rows=0)
+    return own_best(free, sums[None], growing.totals(g, h)).gain

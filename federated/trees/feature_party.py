@@ -18,7 +18,7 @@ from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees import row_bits
 from federated.trees.layout import Layout, heard_of
 from federated.trees.messages import Begin, Choices, Grown, Lanes, RowBits
-from federated.trees.party import Bins, Party
+from federated.trees.party import Bins, Party, Shares
 from federated.trees.plan import TreesPlan
 from federated.trees.results import FeatureTrees, PartnerSplit
 from federated.trees.splitting import (
@@ -112,9 +112,10 @@ class FeatureParty(Party[FeatureTrees]):
         if state.level >= self._plan.levels:
             raise PeerError("lanes of a level after the last one")
         pairs = max(1, (1 << self._depth(state.level)) // 2)
-        state, sums = self._summed(state, sent, 2 * pairs)
+        lanes = self._plan.lanes
+        state, sums = self._summed(state, sent, lanes * pairs)
         if state.heard == self._chunks:
-            self._shares(state.level, sums.reshape(len(sums), pairs, 2))
+            self._shares(state.level, sums.reshape(len(sums), pairs, lanes))
             state = replace(self._now_waits(state, "asked"), heard=0)
         return Turn(state, progress=self._done(state))
 
@@ -122,9 +123,7 @@ class FeatureParty(Party[FeatureTrees]):
         """Begin to look for the best split of each node."""
         state = self._heard(state, peer)
         self._due(state, "asked")
-        depth = self._depth(state.level)
-        cells = self.context.store.get("shares", depth).reshape(-1, 1 << depth, 2)
-        g, h = self._candidates(self._layout, cells)
+        g, h = self._candidates(self._layout, self._cells(state))
         answer = self._finder(state).answer(state.transcript, self._now(state), g, h, sent)
         return Turn(self._now_waits(state, "tables"), [(peer, answer)])
 
@@ -132,7 +131,9 @@ class FeatureParty(Party[FeatureTrees]):
         """Look scores up."""
         state = self._heard(state, peer)
         self._due(state, "tables")
-        picks = self._finder(state).pick(state.transcript, self._now(state), sent, self._kept)
+        counts = self._rows_left(self._layout, self._cells(state))
+        level = self._now(state)
+        picks = self._finder(state).pick(state.transcript, level, sent, self._kept, counts)
         return Turn(self._now_waits(state, "circuit"), [(peer, picks)])
 
     def on_split_circuit(
@@ -198,6 +199,11 @@ class FeatureParty(Party[FeatureTrees]):
 
     def _now(self, state: Offering) -> Any:
         return self._level(self._layout, state.level)
+
+    def _cells(self, state: Offering) -> Shares:
+        """The level's sums by cell, `uint32[cells, nodes, lanes]`."""
+        depth, lanes = self._depth(state.level), self._plan.lanes
+        return self.context.store.get("shares", depth).reshape(-1, 1 << depth, lanes)
 
     def _finder(self, state: Offering) -> FeatureSplits:
         return self.finder(self.context.store, state.keys, state.peer)

@@ -141,48 +141,51 @@ class LabelParty(Party[LabelTrees]):
             growing = Growing(self._plan, self._rows, self._ways)
         if state.told >= self._plan.row_bits:
             return self._alone(state, growing)
-        g, h = self._slopes(state)
-        sums = self._labels.blurred(state, growing.totals(g, h), "nodes")
-        own = self._own_heard(state, growing, g, h, sums)
+        lanes = self._lanes(state)
+        sums = self._labels.blurred(state, growing.totals(*lanes), "nodes")
+        own = self._own_heard(state, growing, lanes, sums)
         self._keep(state.level, growing, own)
-        first, messages = self._given(state, growing, g, h)
+        first, messages = self._given(state, growing, lanes)
         level = self._level(state.layout, state.level)
-        left_g, left_h = self._candidates(state.layout, self._shares(state.level, first))
-        left_g, left_h = self._labels.candidates(state, left_g, left_h)
+        cells = self._shares(state.level, first)
+        left = self._labels.candidates(state, *self._candidates(state.layout, cells))
+        counts = self._labels.counts(state, self._rows_left(state.layout, cells))
         totals = self._totals(growing, sums, own)
-        ask = self._finder(state).ask(state.transcript, level, left_g, left_h, totals)
+        ask = self._finder(state).ask(state.transcript, level, *left, totals, counts)
         sent = [(self._peer, each) for each in (*messages, ask)]
         return Turn(self._now_waits(state, "answer"), sent, progress=self._done(state))
 
     def _given(
-        self, state: Training, growing: Growing, g: Whole, h: Whole
+        self, state: Training, growing: Growing, weights: Sequence[Whole]
     ) -> tuple[Shares, list[Lanes]]:
-        """g and h of the rows in the first node of each pair under the partner's trees of seeds.
+        """Weights of the rows in the first node of each pair under the partner's trees of seeds.
 
-        All other rows have zeros. Also this side's share of their sums, `uint32[cells, pairs, 2]`.
+        All other rows have zeros. Also this side's share of their sums, `uint32[cells, pairs, k]`.
         """
         pairs, messages = max(1, len(growing.places) // 2), []
+        every = np.stack(weights, axis=1).astype(np.uint32)
         total: Any = 0
         for chunk in range(self._chunks):
             low, high = self._range(chunk)
             slot = growing.slot[low:high]
             rows = np.flatnonzero((slot >= 0) & (slot % 2 == 0))
-            lanes = np.zeros((self._filled(chunk), 2 * pairs), np.uint32)
-            pair = slot[rows] // 2
-            lanes[rows, 2 * pair] = g[low:high][rows].astype(np.uint32)
-            lanes[rows, 2 * pair + 1] = h[low:high][rows].astype(np.uint32)
-            told, shares = self._padded(state, chunk, lanes, f"lanes {state.level} {chunk}")
+            lanes = np.zeros((self._filled(chunk), pairs, every.shape[1]), np.uint32)
+            lanes[rows, slot[rows] // 2] = every[low:high][rows]
+            flat = lanes.reshape(len(lanes), -1)
+            told, shares = self._padded(state, chunk, flat, f"lanes {state.level} {chunk}")
             total = total + shares
             messages.append(told)
-        return total.reshape(len(total), pairs, 2), messages
+        return total.reshape(len(total), pairs, every.shape[1]), messages
 
-    def _totals(self, growing: Growing, sums: tuple[Whole, Whole], own: Best) -> Totals:
+    def _totals(self, growing: Growing, sums: Sequence[Whole], own: Best) -> Totals:
         """What the search needs of each node, by its noisy sums.
 
         No split of the partner's where there is none, nor in a node too small to hear any.
         """
         rows = np.bincount(growing.slot[growing.slot >= 0], minlength=len(growing.places))
         heard = sums[1] >= 2 * self._plan.least_heard * 2**CURVATURE_BITS
+        if self._plan.least_rows:
+            heard &= sums[2] >= 2 * self._plan.rows_heard
         gain = np.where(growing.alive & heard, own.gain, np.inf)
         return self._labels.totals(sums, rows, gain)
 
@@ -289,10 +292,10 @@ class LabelParty(Party[LabelTrees]):
         """
         self._alone_from = state.grown
         while True:
-            g, h = self._slopes(state)
+            lanes = self._lanes(state)
             for _ in range(self._depth(state.level), self._plan.depth):
-                left = histograms(self._bins, self._layout, growing, g, h)
-                best = own_best(self._plan, left, *growing.totals(g, h), self._ways)
+                left = histograms(self._bins, self._layout, growing, *lanes)
+                best = own_best(self._plan, left, growing.totals(*lanes), self._ways)
                 right = right_of(self._bins, self._layout, growing, best.candidate)
                 kind = np.where(best.candidate >= 0, OWN, 0).astype(np.int8)
                 growing.split(kind, best.candidate, best.gain, right)
@@ -352,19 +355,31 @@ class LabelParty(Party[LabelTrees]):
         margin = self.context.store.get("margin", self._part(state.grown))
         return slopes(margin, self._labels.y, self._labels.grown_on(state, state.grown))
 
+    def _lanes(self, state: Training) -> tuple[Whole, ...]:
+        """g, h and, where rows are counted, one of each row of the tree that grows."""
+        return self._labels.lanes(state, state.grown, *self._slopes(state))
+
     def _part(self, number: int) -> int:
         """Under which number the scores before a tree are kept."""
         return number % 2 + 2 * (number > self._alone_from)
 
     def _own_heard(
-        self, state: Training, growing: Growing, g: Whole, h: Whole, sums: tuple[Whole, Whole]
+        self,
+        state: Training,
+        growing: Growing,
+        lanes: Sequence[Whole],
+        sums: Sequence[Whole],
     ) -> Best:
         """The best own splits as noise lets them be heard: the partner sees what wins by them."""
-        left = histograms(self._bins, self._layout, growing, g, h)
-        left = np.stack(self._labels.blurred(state, (left[..., 0], left[..., 1]), "own"), axis=-1)
-        penalty = self._labels.search_penalty
-        plan = replace(self._plan, least_weight=self._plan.least_heard, penalty=penalty)
-        return own_best(plan, left, *sums, self._ways)
+        left = histograms(self._bins, self._layout, growing, *lanes)
+        left = np.stack(self._labels.blurred(state, [*np.moveaxis(left, -1, 0)], "own"), axis=-1)
+        plan = replace(
+            self._plan,
+            least_weight=self._plan.least_heard,
+            least_rows=self._plan.rows_heard,
+            penalty=self._labels.search_penalty,
+        )
+        return own_best(plan, left, sums, self._ways)
 
     def _entries(self, growing: Growing, won: Mask) -> NDArray[np.uint8]:
         """Of each row the entry of its node among those that the partner has won, 0 elsewhere."""

@@ -7,6 +7,7 @@ party's noise (`federated.trees.blur`), whichever way trees are grown.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,19 @@ class Labels:
         rows = drawn_rows(state.lasting, tree, len(self.y), self._plan.subsample)
         return np.asarray(self.used & rows)
 
-    def blurred(self, state: Any, sums: tuple[Whole, Whole], name: str) -> tuple[Whole, Whole]:
-        """Sums of slopes and of curvatures on the present level with both noises.
+    def lanes(self, state: Any, tree: int, g: Whole, h: Whole) -> tuple[Whole, ...]:
+        """Of each row what is added up: slope, curvature, and where rows are counted whether it is
+        one of those that the tree grows on."""
+        if not self._plan.least_rows:
+            return g, h
+        return g, h, self.grown_on(state, tree).astype(np.int64)
+
+    def blurred(self, state: Any, sums: Sequence[Whole], name: str) -> tuple[Whole, ...]:
+        """Sums of slopes and of curvatures on the present level with both noises, and of rows.
 
         Args:
             state: the role's; `lasting` is the seed of the noise that stays.
-            sums: in units of 2^-GRADIENT_BITS, and of 2^-HESSIAN_BITS, 0 at least.
+            sums: in units of 2^-GRADIENT_BITS, of 2^-HESSIAN_BITS, 0 at least, and of one row.
             name: what they are sums of.
         """
         noise, place = self._plan.noise, self._place(state, name)
@@ -90,7 +98,25 @@ class Labels:
         random = state.transcript.random(f"curvatures of {name} {state.level}")
         given = f"curvatures of {place}", state.lasting, random, HESSIAN_BITS
         h = blurred_sums(sums[1], noise * MOST_CURVATURE, *given)
-        return g, np.maximum(h, 0)
+        rows = (self._rows_blurred(state, each, name) for each in sums[2:])
+        return g, np.maximum(h, 0), *rows
+
+    def _rows_blurred(self, state: Any, counts: Whole, name: str) -> Whole:
+        """Counts of rows with both noises: a row adds one to one of them."""
+        random = state.transcript.random(f"rows of {name} {state.level}")
+        given = f"rows of {self._place(state, name)}", state.lasting, random, 0
+        return blurred_sums(counts, self._plan.noise, *given)
+
+    def counts(self, state: Any, rows: Shares | None) -> Shares | None:
+        """Own shares of rows on candidates' left sides `uint32[nodes, candidates]`, likewise.
+
+        Less the fewest that a side needs.
+        """
+        if rows is None:
+            return None
+        random = state.transcript.random(f"rows of candidates {state.level}")
+        given = f"rows of {self._place(state, 'candidates')}", state.lasting, random, 0
+        return blurred(rows, self._plan.noise, *given) - np.uint32(self._plan.rows_heard)
 
     def candidates(self, state: Any, g: Shares, h: Shares) -> tuple[Shares, Shares]:
         """Own shares of candidates' sums `uint32[nodes, candidates]`, likewise."""
@@ -101,22 +127,23 @@ class Labels:
         given = f"curvatures of {place}", state.lasting, random, HESSIAN_BITS
         return g, blurred(h, noise * MOST_CURVATURE, *given)
 
-    def totals(self, sums: tuple[Whole, Whole], rows: NDArray[Any], own: NDArray[Any]) -> Totals:
+    def totals(self, sums: Sequence[Whole], rows: NDArray[Any], own: NDArray[Any]) -> Totals:
         """What the search needs of each node.
 
         Args:
-            sums: G and H of each node, with noise, in their units.
+            sums: G, H and count of each node, with noise, in their units.
             rows: of each node how many, or about so many.
             own: what a split of the partner's has to gain more than, by `search_penalty`.
         """
-        penalty = self.search_penalty
+        penalty, fewest = self.search_penalty, 2 * self._plan.rows_heard
         return Totals(
             gradients=sums[0],
             hessians=sums[1],
-            squares=guessed(sums, rows, penalty, self._plan.noise),
+            squares=guessed(sums[:2], rows, penalty, self._plan.noise),
             own=own,
             penalty=penalty,
             least=self._plan.least_heard + penalty - self._plan.penalty,
+            room=np.maximum(sums[2] - fewest, 0) if fewest else None,
         )
 
     @property

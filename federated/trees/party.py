@@ -6,7 +6,7 @@ holder: what it pads under them the bin holder adds up, and both have a share of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -212,6 +212,7 @@ class Party(Linked[R]):
             candidates=layout.candidates,
             rows=self._rows,
             ways=self._plan.partner_ways,
+            counted=self._plan.least_rows > 0,
         )
 
     def _done(self, state: Any) -> Share:
@@ -219,23 +220,37 @@ class Party(Linked[R]):
         return Share(state.level / levels, levels * self._rows)
 
     def _shares(self, level: int, first: Shares) -> Shares:
-        """This side's share of all nodes' cells, `uint32[cells, nodes, 2]`, kept for the next one.
+        """This side's share of all nodes' cells, `uint32[cells, nodes, k]`, kept for the next one.
 
-        first: of the first node of each pair, `[cells, pairs, 2]`; of the root on a tree's first
+        first: of the first node of each pair, `[cells, pairs, k]`; of the root on a tree's first
         level. The other one's is what its parent has more.
         """
         depth, store = self._depth(level), self.context.store
         found = first
         if depth:
             parents = store.get("shares", depth - 1).reshape(first.shape)
-            found = np.stack([first, parents - first], axis=2).reshape(len(first), -1, 2)
+            both = np.stack([first, parents - first], axis=2)
+            found = both.reshape(len(first), -1, first.shape[-1])
         store.put("shares", depth, found.reshape(-1))
         return np.asarray(found)
 
     @staticmethod
     def _candidates(layout: Layout, cells: Shares) -> tuple[Shares, Shares]:
         """Shares of G_L and H_L, `uint32[nodes, candidates]` each."""
-        ends = np.cumsum([1 << depth for depth in layout.depths])[:-1]
+        g, h = _left(layout, cells[..., :2])
+        return g, h
+
+    @staticmethod
+    def _rows_left(layout: Layout, cells: Shares) -> Shares | None:
+        """Shares of how many rows go left, alike, where they are counted."""
+        return next(_left(layout, cells[..., 2:]), None)
+
+
+def _left(layout: Layout, cells: Shares) -> Iterator[Shares]:
+    """Of each lane the sums of what each candidate sends left, `uint32[nodes, candidates]`."""
+    ends = np.cumsum([1 << depth for depth in layout.depths])[:-1]
+    nodes, lanes = cells.shape[1:]
+    if lanes:
         flat = cells.reshape(len(cells), -1)
-        sums = layout.sums(np.split(flat, ends)).reshape(layout.candidates, -1, 2)
-        return np.ascontiguousarray(sums[..., 0].T), np.ascontiguousarray(sums[..., 1].T)
+        sums = layout.sums(np.split(flat, ends)).reshape(layout.candidates, nodes, lanes)
+        yield from np.ascontiguousarray(sums.transpose(2, 1, 0))

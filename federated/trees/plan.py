@@ -35,6 +35,7 @@ class TreesPlan:
     rate: what a tree's values are multiplied with.
     penalty: λ, added to a node's curvature.
     least_weight: the least curvature on each side of a split.
+    least_rows: the fewest rows there, of those that the tree is grown on; 0: they are not counted.
     least_gain: γ, what a split has to gain.
     subsample: the share of the rows that each tree is grown on, drawn by a secret of the label
         party's: it could leave out rows by itself anyway.
@@ -57,6 +58,7 @@ class TreesPlan:
     patience: int = 0
     row_bits: int
     partner_ways: bool = False
+    least_rows: int = 0
 
     def __post_init__(self) -> None:
         """Raise MisuseError for terms that make no model."""
@@ -68,6 +70,7 @@ class TreesPlan:
         _within("rate", self.rate, 1e-4, 1.0)
         _within("penalty", self.penalty, 1e-3, 1e6)
         _within("least_weight", self.least_weight, 0.0, 1e6)
+        _within("least_rows", self.least_rows, 0, MOST_ROWS)
         _within("least_gain", self.least_gain, 0.0, 1e6)
         _within("subsample", self.subsample, 0.05, 1.0)
 
@@ -90,6 +93,19 @@ class TreesPlan:
     def least_heard(self) -> float:
         """The curvature that each side of a partner's split needs: chance far above the noise."""
         return max(self.least_weight, HEARD * self.noise**2)
+
+    @property
+    def lanes(self) -> int:
+        """Sums of a node and bin: of slopes, of curvatures, and of rows if they are counted."""
+        return 2 + (self.least_rows > 0)
+
+    @property
+    def rows_heard(self) -> int:
+        """Rows that a side needs by noisy counts, so that it has `least_rows` in truth.
+
+        Six deviations more: of a node's count and its left side's, two noises each.
+        """
+        return self.least_rows and self.least_rows + math.ceil(6.0 * 2.0 * self.noise)
 
     def digest(self) -> bytes:
         """32 bytes that name the terms."""

@@ -229,10 +229,10 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
     seen: list[list[bytes]] = []
 
     class Noted(PlainLabel):
-        def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any) -> Any:
-            numbers = totals.gradients, totals.hessians, totals.squares, totals.own
+        def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any, rows: Any) -> Any:
+            numbers = totals.gradients, totals.hessians, totals.squares, totals.own, totals.room
             seen[-1] += [np.asarray(each, "<f8").tobytes() for each in numbers]
-            return super().ask(transcript, level, g, h, totals)
+            return super().ask(transcript, level, g, h, totals, rows)
 
     class Bank(PlainLabelParty):
         finder = Noted
@@ -241,13 +241,13 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
         def feature_party(self, terms: Any, **given: Any) -> Any:
             return super().feature_party(terms, least=ROWS, **given)  # no split is kept
 
-    world, terms = Loser.of(ROWS, 6), plan(ROWS)
+    world, terms = Loser.of(ROWS, 6), plan(ROWS, least_rows=20)
     fewer = np.where(np.arange(ROWS) % 3 == 0, -1, world.y).astype(np.int8)
     for y in (world.y, 1 - world.y, fewer):
         seen.append([])
         world.y = y
         world.run(terms, kind=Bank)
-    assert len(seen[0]) == 4 * terms.levels
+    assert len(seen[0]) == 5 * terms.levels
     assert seen[0] == seen[1] == seen[2]
 
 

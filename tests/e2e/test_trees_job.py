@@ -121,6 +121,7 @@ def test_messages_are_within_half_of_what_a_step_may_bring(done: tuple[Path, Job
 def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) -> None:
     more = {"subsample": 0.8, "least_weight": 2, "rising": ["bank.z"], "row_bits": 2}
     more |= {"falling": ["bureau.a"]}  # the data say that it rises, so b is what is left
+    more |= {"least_rows": 25}
     asked = job(folds=4, trees=40, early_stop=2, **more)
     result = run_job(Job.load(asked), tables_of(ROWS, SHARED), tmp_path / "out")
     trained: Any = result.federation.outcome.trained[0]
@@ -135,7 +136,11 @@ def test_trees_stop_early_on_a_part_of_their_own_and_go_one_way(tmp_path: Path) 
     cells = [np.full(1, cell, np.uint16) for cell in range(forest.layout.columns[0].cells)]
     scores = [forest.scores([cell, *rest], told)[0] for cell in cells]
     assert (np.diff(scores) >= -1e-12).all()
+    ends = np.concatenate([tree.kind for tree in forest.trees])
+    assert (ends != 0).any()
     said = "\n".join(in_words(result.federation.contract))
+    assert "; each side of a split has 25 or more of the records that its tree is grown on" in said
+    assert "that sides have 25 records is checked on bank's count" in said
     assert "each on 80% of the records, drawn by bank in secret" in said
     assert "; scores only rise with bank's z; scores only fall with bureau's a" in said
     assert "whether bureau splits it, and by a column with a way; how many bins" in said

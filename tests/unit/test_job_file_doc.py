@@ -82,7 +82,8 @@ TRAIN = {"task": "churn", "label": "bank.churned"}
 POOLED = ("split", "test", "steps", "row_bits")
 """Keys of a training whose rows are split."""
 BOOSTED = (
-    "trees", "depth", "learning_rate", "penalty", "least_weight", "subsample", "early_stop",
+    "trees", "depth", "learning_rate", "penalty", "least_weight", "least_rows",
+    "subsample", "early_stop",
 )  # fmt: skip
 """Keys of a training that grows trees."""
 SHAPE = {"trees": 2, "depth": 2}

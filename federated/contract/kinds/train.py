@@ -66,11 +66,12 @@ class TrainAsked:
     Columns split: `evaluations` of the gradient over all rows, `fold_evaluations` more in each
     fold, `noise` on what they open, a number as text. Rows split: `steps` and `row_bits`. Trees:
     how many, their `depth`, `learning_rate` and `penalty` (λ) in thousandths, and `row_bits`, the
-    levels that may tell a bit of a row; a split has `least_weight` of curvature on each side, a
-    tree takes `subsample` of the rows, both in thousandths; training ends when `early_stop` trees
-    bring nothing to a second part of the `folds`, 0: never; scores only rise with the parties'
-    columns that are `rising`, and fall with the `falling`; one of the `folds` is held out. Trees
-    with `score_bits` tell a row's score in so many bits, and no side of a split.
+    levels that may tell a bit of a row; a split has `least_weight` of curvature on each side, in
+    thousandths, and `least_rows`; a tree takes `subsample` thousandths of the rows; training ends
+    when `early_stop` trees bring nothing to a second part of the `folds`, 0: never; scores only
+    rise with the parties' columns that are `rising`, and fall with the `falling`; one of the
+    `folds` is held out. Trees with `score_bits` tell a row's score in so many bits, and no side of
+    a split.
     Scorecards: likewise; they have `points` at `odds` to 1 for the class that is `high`, and
     `double` more where these double.
 
@@ -101,6 +102,7 @@ class TrainAsked:
     learning_rate: int = 0
     penalty: int = 0
     least_weight: int = 0
+    least_rows: int = 0
     subsample: int = 0
     early_stop: int = 0
     rising: tuple[FeatureTerms, ...] = ()
@@ -234,8 +236,9 @@ def check_train(terms: TrainTerms) -> None:
 
 def _grown(terms: TrainTerms) -> tuple[object, ...]:
     """All that is said of how trees grow."""
-    sizes = (terms.trees, terms.depth, terms.learning_rate, terms.penalty, terms.least_weight)
-    return (*sizes, terms.subsample, terms.early_stop, terms.rising, terms.falling)
+    sizes = terms.trees, terms.depth, terms.learning_rate, terms.penalty
+    least = terms.least_weight, terms.least_rows
+    return (*sizes, *least, terms.subsample, terms.early_stop, terms.rising, terms.falling)
 
 
 def _check_weights(terms: TrainTerms) -> None:

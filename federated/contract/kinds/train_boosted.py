@@ -29,8 +29,9 @@ CANDIDATES = 64
 """Splits of a column, at most."""
 SEEDS = 2 * (4 * 5 + 16 * 4 + 10)
 """Bytes of a row and column for its tree of seeds, of 32 bins at most; twice what it takes."""
-_CANDIDATE, _NODE = 2 * 2400, 4096
-"""Bytes of a candidate in a node, and of a node, both ways; twice what they take."""
+_CANDIDATE, _COUNTED, _NODE = 2 * 2400, 2 * 68 * 23, 4096
+"""Bytes of a candidate in a node, of its count of rows, and of a node, both ways; twice what they
+take."""
 
 
 class TrainBoosted(Kind[TrainTerms]):
@@ -124,6 +125,7 @@ def trees_plan(kind: Callable[..., P], terms: TrainTerms, rows: int, **more: int
         rate=terms.learning_rate / 1000,
         penalty=terms.penalty / 1000,
         least_weight=terms.least_weight / 1000,
+        least_rows=terms.least_rows,
         subsample=terms.subsample / 1000,
         **more,
     )
@@ -136,7 +138,8 @@ def nodes_of(terms: TrainTerms) -> int:
 
 def splits_limit(terms: TrainTerms, columns: int) -> int:
     """Bytes that the search for splits takes at most, for so many columns."""
-    return terms.trees * (1 << terms.depth) * (_NODE + _CANDIDATE * CANDIDATES * columns)
+    each = _CANDIDATE + _COUNTED * (terms.least_rows > 0)
+    return terms.trees * (1 << terms.depth) * (_NODE + each * CANDIDATES * columns)
 
 
 def shape_words(terms: TrainTerms) -> str:

@@ -62,8 +62,10 @@ class TrainHidden(TrainBoosted):
             raise PeerError(
                 f"hidden trees with {terms.score_bits} score_bits: 1 to {MOST_SCORE_BITS} allowed"
             )
-        if terms.early_stop or terms.rising or terms.falling:
-            raise PeerError("hidden trees that end early, or whose scores rise with a column")
+        if terms.early_stop or terms.rising or terms.falling or terms.least_rows:
+            raise PeerError(
+                "hidden trees that end early, whose scores rise with a column, or that count rows"
+            )
 
     def bringing(self, contract: Contract, terms: TrainTerms) -> Sequence[str]:
         return _both(contract, terms)

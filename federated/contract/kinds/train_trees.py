@@ -135,6 +135,12 @@ class TrainTrees(TrainBoosted):
                 + ("what the noise lets through" if _noise(contract, terms) else "one a node")
                 + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
             )
+            if terms.least_rows:
+                yield (
+                    f"that sides have {terms.least_rows:,} records is checked on {me}'s count, "
+                    f"under its noise if any, and on {partner}'s sums of it: either may count "
+                    f"others, and {me} sees the sides of its own records"
+                )
             if partner_ways(terms):
                 yield (
                     f"that scores rise or fall with {partner}'s columns as said is {partner}'s own "
@@ -155,7 +161,8 @@ class TrainTrees(TrainBoosted):
     def bytes_limit(self, contract: Contract, terms: TrainTerms) -> int:
         columns = len(contract.features(terms, terms.partners[0]))
         nodes = 1 << terms.depth
-        level = 2 * 8 * columns + 2 * (4 * terms.depth + 1) + 2 + nodes // 4
+        lanes = plan_of(contract, terms).lanes
+        level = 2 * 4 * lanes * columns + 2 * (4 * terms.depth + 1) + 2 + nodes // 4
         row = SEEDS * columns + terms.trees * nodes * level
         return joined_rows(contract, terms.partners) * row + splits_limit(terms, columns)
 
@@ -221,6 +228,11 @@ def _least(terms: TrainTerms) -> int:
 def _more_words(terms: TrainTerms, me: str) -> str:
     """How they grow besides."""
     said = drawn_words(terms, me)
+    if terms.least_rows:
+        said += (
+            f"; each side of a split has {terms.least_rows:,} or more of the records that its tree "
+            "is grown on, as sums that nobody sees count them"
+        )
     for chosen, way in ((terms.rising, "rise"), (terms.falling, "fall")):
         each = (f"{one.party}'s {', '.join(one.columns)}" for one in chosen)
         said += f"; scores only {way} with {' and '.join(each)}" * bool(chosen)

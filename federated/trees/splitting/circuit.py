@@ -16,6 +16,8 @@ __all__ = ["MAGNITUDE_BITS", "added", "best", "best_of_two", "products_of", "pro
 
 Words = NDArray[np.uint64]
 
+Counted = tuple[Words, Words, Words]
+
 MAGNITUDE_BITS = 14
 
 
@@ -43,7 +45,14 @@ def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:
     return x ^ engine.product(np.broadcast_to(choice, x.shape), x ^ y)
 
 
-def valued(engine: Engine, x: Words, y: Words, kept: Words, turned: Words | None = None) -> Words:
+def valued(
+    engine: Engine,
+    x: Words,
+    y: Words,
+    kept: Words,
+    turned: Words | None = None,
+    counted: Counted | None = None,
+) -> Words:
     """Magnitudes of shared scores, a bit above that says what is kept: `[15, nodes, n, 2]`.
 
     Arguments as of `best`.
@@ -52,6 +61,9 @@ def valued(engine: Engine, x: Words, y: Words, kept: Words, turned: Words | None
     sign = total[MAGNITUDE_BITS]
     if turned is not None:
         kept = kept ^ engine.product(sign, turned)
+    if counted is not None:
+        mine, theirs, room = counted
+        kept = kept ^ engine.product(kept, _less(engine, room, added(engine, mine, theirs)))
     return np.concatenate([total[:MAGNITUDE_BITS] ^ sign, kept[None]])
 
 
@@ -78,7 +90,13 @@ def where(engine: Engine, won: Words, number: Words) -> Words:
 
 
 def best(
-    engine: Engine, x: Words, y: Words, kept: Words, own: Words, turned: Words | None = None
+    engine: Engine,
+    x: Words,
+    y: Words,
+    kept: Words,
+    own: Words,
+    turned: Words | None = None,
+    counted: Counted | None = None,
 ) -> tuple[Words, Words]:
     """Of each node whether a candidate is above `own`, and the best one's number if so, else 0.
 
@@ -88,11 +106,13 @@ def best(
         kept: whether one may win, `[nodes, n, 2]`.
         own: the magnitude to beat, with a bit of 1 above it: `[15, nodes, 1, 2]`.
         turned: whether that is the other way round for a score below 0, alike; None: nowhere.
+        counted: shares of a number of each candidate `[k, nodes, n, 2]`, and the largest with which
+            it is kept `[k, nodes, 1, 2]`, unsigned; None: no such number.
 
     Returns:
         Wires `[nodes, 2]`, and `[bits, nodes, 2]`.
     """
-    value, number = tournament(engine, valued(engine, x, y, kept, turned))
+    value, number = tournament(engine, valued(engine, x, y, kept, turned, counted))
     won = _less(engine, own, value)
     return won[:, 0], where(engine, won, number)[:, :, 0]
 
@@ -117,9 +137,9 @@ def best_of_two(
     return won[:, 0], where(engine, won, number)[:, :, 0], lost[:, :, 0]
 
 
-def products_of(nodes: int, candidates: int, *, ways: bool = False) -> int:
-    """How many products `best` has; `ways`: with `turned`."""
-    each = MAGNITUDE_BITS + ways
+def products_of(nodes: int, candidates: int, *, ways: bool = False, count_bits: int = 0) -> int:
+    """How many products `best` has; `ways`: with `turned`; `count_bits`: of `counted`."""
+    each = MAGNITUDE_BITS + ways + 2 * count_bits
     return nodes * (each * candidates + sum(_played(candidates)) + MAGNITUDE_BITS + 1)
 
 

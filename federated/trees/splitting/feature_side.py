@@ -20,6 +20,7 @@ from federated.trees.splitting.layout import (
     check_shares,
     low_halves,
     part_of,
+    picked,
     public_labels,
     text_of,
 )
@@ -129,7 +130,12 @@ class FeatureSplits:
         )
 
     def pick(
-        self, transcript: Transcript, level: Level, sent: SplitTables, kept: NDArray[np.bool_]
+        self,
+        transcript: Transcript,
+        level: Level,
+        sent: SplitTables,
+        kept: NDArray[np.bool_],
+        counts: Shares | None = None,
     ) -> SplitPicks:
         """Look the scales up; choose by the bits of this party's shares of the scores.
 
@@ -139,6 +145,8 @@ class FeatureSplits:
             sent: the label party's message.
             kept: `bool[candidates]`, which ones may win. The label party does not see it. Where
                 the level has ways `bool[2, candidates]`: with D of 0 and above, and below.
+            counts: where the level counts rows, this party's shares of those on the left,
+                `uint32[nodes, candidates]`.
 
         Raises:
             PeerError: a message of another level or shape.
@@ -165,6 +173,9 @@ class FeatureSplits:
         both[1:] ^= both[:1]
         every = np.tile(both[:, None], (1, level.nodes, 1)).astype(U8).reshape(-1)
         bits = np.concatenate([bits_of(scores, SCORE_BITS).reshape(-1), every])
+        if level.counted and counts is not None:
+            check_shares(level, counts)
+            bits = np.concatenate([bits, bits_of(counts, level.count_bits).reshape(-1)])
         name = f"scores {level.number}"
         picks, extension = Picks.of(self._chooses, transcript, name, bits)
         self._store.put("splits-labels", part_of(level), picks.rows)
@@ -180,21 +191,31 @@ class FeatureSplits:
         shape = level.nodes, level.candidates
         number_bits = (level.candidates - 1).bit_length()
         check_nonce(sent.nonce)
-        products = products_of(*shape, ways=level.ways)
+        products = products_of(*shape, ways=level.ways, count_bits=level.count_bits)
         if len(sent.gates) != 2 * products or len(sent.ends) != level.nodes:
             raise PeerError("a circuit of another shape")
         told = unpacked(sent.colours, number_bits * level.nodes).reshape(-1, level.nodes)
-        labels = self._of(level, "labels").reshape(level.pick_bits, *shape, 2)
+        labels = picked(level, self._of(level, "labels"))
         theirs = public_labels(sent.nonce, SCORE_BITS * level.size, 0)
         bar = public_labels(sent.nonce, (MAGNITUDE_BITS + 1) * level.nodes, 1)
+        counted = None
+        if level.counted:
+            theirs_counts = public_labels(sent.nonce, level.count_bits * level.size, 2)
+            most = public_labels(sent.nonce, level.count_bits * level.nodes, 3)
+            counted = (
+                labels.counts,
+                theirs_counts.reshape(-1, *shape, 2),
+                most.reshape(-1, level.nodes, 1, 2),
+            )
         engine = Evaluator(sent.gates, sent.nonce)
         won, number = best(
             engine,
-            labels[:SCORE_BITS],
+            labels.scores,
             theirs.reshape(SCORE_BITS, *shape, 2),
-            labels[SCORE_BITS],
+            labels.kept,
             bar.reshape(MAGNITUDE_BITS + 1, level.nodes, 1, 2),
-            labels[SCORE_BITS + 1] if level.ways else None,
+            labels.turned,
+            counted,
         )
         engine.end()
         ends = sent.ends.reshape(level.nodes, 2, 32) == digests(won, sent.nonce)[:, None]

@@ -21,6 +21,7 @@ from federated.trees.splitting.layout import (
     check_shares,
     low_halves,
     part_of,
+    picked,
     public_labels,
     text_of,
 )
@@ -78,6 +79,7 @@ class LabelSplits:
         gradients: Shares,
         hessians: Shares,
         totals: Totals,
+        counts: Shares | None = None,
     ) -> SplitAsk:
         """Begin a level.
 
@@ -86,6 +88,8 @@ class LabelSplits:
             level: the shape.
             gradients, hessians: this party's shares of G_L and H_L, `uint32[nodes, candidates]`.
             totals: what it knows of each node.
+            counts: where the level counts rows, this party's shares of those on the left less the
+                fewest of a side, alike.
 
         Raises:
             MisuseError: totals out of bounds.
@@ -94,7 +98,12 @@ class LabelSplits:
         made = constants(level, totals)
         lam = np.array([penalty_units(totals.penalty)], np.int64)
         arrays = gradients, hessians, made.slopes, made.places, made.scales, made.own, lam
-        text = text_of(level, *arrays)
+        if counts is None or totals.room is None:
+            counts, room = np.zeros((0, 0), U32), np.zeros(0, U32)
+        else:
+            check_shares(level, counts)
+            room = totals.room.astype(U32)
+        text = text_of(level, *arrays, counts, room)
         drawn = transcript.draw(f"scales {text}", SCALE_BITS // 8 * level.size)
         scales = np.unpackbits(np.frombuffer(drawn, np.uint8))
         wanted = _constant_bits(level, made.slopes, made.places)
@@ -104,6 +113,8 @@ class LabelSplits:
         kept: Iterable[tuple[str, NDArray[Any]]] = zip(_KEPT, arrays, strict=True)
         for name, each in kept:
             self._keep(level, name, each)
+        self._keep(level, "counts", counts)
+        self._keep(level, "room", room)
         self._keep(level, "bits", picks.bits)
         self._keep(level, "rows", picks.rows)
         return SplitAsk(level.number, sent)
@@ -148,18 +159,27 @@ class LabelSplits:
         check_level(level, sent.level)
         shape = level.nodes, level.candidates
         scores, own = self._of(level, "scores"), self._of(level, "own")
+        counts, room = self._of(level, "counts"), self._of(level, "room")
         gives = Gives.of(self._gives, sent.transfers, level.pick_bits * level.size)
         delta = gives.delta
-        text = text_of(level, scores, own)
+        text = text_of(level, scores, own, counts, room)
         nonce = transcript.draw(f"circuit {text}", NONCE)
-        theirs = gives.rows.reshape(level.pick_bits, *shape, 2)
+        theirs = picked(level, gives.rows)
         mine = labels_of(nonce, delta, bits_of(scores, SCORE_BITS), 0).reshape(-1, *shape, 2)
         to_beat = own | U16(1 << MAGNITUDE_BITS)
         bar = labels_of(nonce, delta, bits_of(to_beat, MAGNITUDE_BITS + 1), 1)
         garbler = Garbler(delta, nonce)
         bar = bar.reshape(-1, level.nodes, 1, 2)
-        turned = theirs[SCORE_BITS + 1] if level.ways else None
-        won, number = best(garbler, theirs[:SCORE_BITS], mine, theirs[SCORE_BITS], bar, turned)
+        counted = None
+        if level.counted:
+            own_counts = labels_of(nonce, delta, bits_of(counts, level.count_bits), 2)
+            most = labels_of(nonce, delta, bits_of(room, level.count_bits), 3)
+            counted = (
+                theirs.counts,
+                own_counts.reshape(-1, *shape, 2),
+                most.reshape(-1, level.nodes, 1, 2),
+            )
+        won, number = best(garbler, theirs.scores, mine, theirs.kept, bar, theirs.turned, counted)
         self._keep(level, "won", won)
         ends = np.concatenate([digests(won, nonce), digests(won ^ delta, nonce)], axis=1)
         return SplitCircuit(level.number, nonce, garbler.gates, ends, packed(coloured(number)))

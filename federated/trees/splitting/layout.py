@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.sharing.keys import NONCE
-from federated.trees.splitting.level import RECIPROCAL_BITS, Level
+from federated.trees.splitting.level import RECIPROCAL_BITS, SCORE_BITS, Level
 from federated.trees.splitting.scores import SCALE_BITS
 from psi.kernels import aes
 from psi.protocol import PeerError
 
 __all__ = [
     "Asked",
+    "Picked",
     "bits_of",
     "check_level",
     "check_nonce",
     "check_shares",
     "low_halves",
     "part_of",
+    "picked",
     "public_labels",
     "text_of",
 ]
@@ -50,6 +52,16 @@ class Asked:
         places = slopes + level.nodes * RECIPROCAL_BITS
         lifts = places + level.lifts * level.size
         return cls(slopes, places, lifts, lifts + SCALE_BITS * level.size)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Labels of the feature party's shares of scores, of what it keeps, and of counts of rows."""
+
+    scores: NDArray[np.uint64]
+    kept: NDArray[np.uint64]
+    turned: NDArray[np.uint64] | None
+    counts: NDArray[np.uint64]
 
 
 def part_of(level: Level) -> int:
@@ -93,10 +105,18 @@ def low_halves(level: Level, hessians: Shares, gradients: Shares) -> Bits:
     return ((both >> np.uint32(31)) ^ np.uint32(1)).astype(np.uint8)
 
 
-def bits_of(numbers: NDArray[np.uint16], bits: int) -> Bits:
-    """`uint8[bits, ...]`, least first."""
-    places = np.arange(bits, dtype=np.uint16).reshape(-1, *[1] * numbers.ndim)
-    return (numbers[None] >> places & np.uint16(1)).astype(np.uint8)
+def bits_of(numbers: NDArray[Any], bits: int) -> Bits:
+    """Of unsigned numbers the lowest, `uint8[bits, ...]`, least first."""
+    places = np.arange(bits, dtype=numbers.dtype).reshape(-1, *[1] * numbers.ndim)
+    return np.asarray(numbers[None] >> places & numbers.dtype.type(1)).astype(np.uint8)
+
+
+def picked(level: Level, labels: NDArray[np.uint64]) -> Picked:
+    """The wires of the feature party's inputs, of labels in the order in which it chooses."""
+    wires = labels.reshape(level.pick_bits, level.nodes, level.candidates, 2)
+    counts = SCORE_BITS + 1 + level.ways
+    turned = wires[SCORE_BITS + 1] if level.ways else None
+    return Picked(wires[:SCORE_BITS], wires[SCORE_BITS], turned, wires[counts:])
 
 
 def public_labels(nonce: bytes, count: int, batch: int) -> NDArray[np.uint64]:

@@ -35,6 +35,8 @@ SCORE_BITS = 15
 """Of a signed score, shared modulo 2^15."""
 RECIPROCAL_BITS = 22
 """Of the label party's 2^32 / T."""
+_COUNTED = 64
+"""So much may noise add to a count of rows."""
 _MEAN_BITS, _ROOM, _BOUND, _FINEST = 14, 4, 23, 14
 
 
@@ -49,6 +51,7 @@ class Level:
         candidates: of each node.
         rows: how many the table has at most; sets units only.
         ways: whether a candidate may be kept for one sign of D alone.
+        counted: whether each side of a split needs rows, which are summed up besides.
 
     Raises:
         MisuseError: a shape that there cannot be.
@@ -60,6 +63,7 @@ class Level:
     candidates: int
     rows: int
     ways: bool = False
+    counted: bool = False
 
     def __post_init__(self) -> None:
         if self.nodes < 1 or self.candidates < 1 or self.size > MOST_CANDIDATES:
@@ -116,7 +120,12 @@ class Level:
     @property
     def pick_bits(self) -> int:
         """Of a candidate, by which the feature party chooses: of its score, and what is kept."""
-        return SCORE_BITS + 1 + self.ways
+        return SCORE_BITS + 1 + self.ways + self.count_bits
+
+    @property
+    def count_bits(self) -> int:
+        """Of a count of rows less the fewest that a side may have, with its noise; 0: not asked."""
+        return (self.rows + _COUNTED).bit_length() if self.counted else 0
 
     @property
     def number_bits(self) -> int:

@@ -97,7 +97,7 @@ class SplitCircuit:
 
     level: _Number
     nonce: _Nonce
-    gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=128 * MOST_CANDIDATES)]
+    gates: Annotated[NDArray[np.uint64], Array("uint64", width=2, most=256 * MOST_CANDIDATES)]
     ends: Annotated[NDArray[np.uint8], Array("uint8", width=64, most=MOST_CANDIDATES)]
     colours: _Bits
 

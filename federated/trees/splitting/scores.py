@@ -54,6 +54,8 @@ class Totals:
             least gain of any split.
         penalty: λ, above 0.
         least: the hessian that each side of a split needs; to 1/128 of the node's own.
+        room: `int64[nodes]`, by how many rows a side may have more than the fewest, 0 at least;
+            None where rows are not counted.
     """
 
     gradients: Integers
@@ -62,10 +64,12 @@ class Totals:
     own: Floats
     penalty: float
     least: float = 0.0
+    room: Integers | None = None
 
     def check(self, level: Level) -> None:
         """Raise `MisuseError` unless the numbers are a level's and within bounds."""
-        every = self.gradients, self.hessians, self.squares, self.own
+        room = self.own if self.room is None else self.room
+        every = self.gradients, self.hessians, self.squares, self.own, room
         if any(each.shape != (level.nodes,) for each in every):
             raise MisuseError(f"totals of another number than the {level.nodes} nodes")
         if not 2.0**-HESSIAN_BITS <= self.penalty <= _MOST_PENALTY or not self.least >= 0:
@@ -76,6 +80,10 @@ class Totals:
             raise MisuseError("sums of hessians of 2^31 units or more, or below 0")
         if np.abs(self.gradients).max() >= 1 << 30:
             raise MisuseError("sums of gradients of 2^30 units or more")
+        if (self.room is None) == level.counted:
+            raise MisuseError("room for rows of a level that counts none, or none of one that does")
+        if self.room is not None and (self.room >> level.count_bits).any():
+            raise MisuseError(f"room for less than no row, or for more than {level.rows}")
 
 
 @dataclass(frozen=True, repr=False)

@@ -76,12 +76,17 @@ def run(
     *,
     seed: int = 1,
     kept: Any = None,
+    counts: Any = None,
     change: Mapping[int, Callable[[Any], Any]] | None = None,
 ) -> Found:
-    """`left: int64[2, nodes, candidates]`, G_L and H_L in units; `change` alters messages."""
+    """`left: int64[2, nodes, candidates]`, G_L and H_L in units; `change` alters messages.
+
+    counts: `int64[nodes, candidates]`, rows on the left less the fewest of a side.
+    """
     rng = np.random.default_rng(seed)
     g_a, g_b = shared(left[0], rng)
     h_a, h_b = shared(left[1], rng)
+    rows_a, rows_b = (None, None) if counts is None else shared(counts, rng)
     stores = MemoryStore(), MemoryStore()
     heard = [transcript(b"a%d" % seed), transcript(b"b%d" % seed)]
     kept = np.ones(level.candidates, np.bool_) if kept is None else kept
@@ -100,10 +105,10 @@ def run(
     def feature() -> FeatureSplits:
         return FeatureSplits(stores[1], B_KEYS, B_GIVES)
 
-    asked = told(label().ask(heard[0], level, g_a, h_a, totals))
+    asked = told(label().ask(heard[0], level, g_a, h_a, totals, rows_a))
     answer = told(feature().answer(heard[1], level, g_b, h_b, asked))
     tables = told(label().tables(heard[0], level, answer))
-    picks = told(feature().pick(heard[1], level, tables, kept))
+    picks = told(feature().pick(heard[1], level, tables, kept, rows_b))
     circuit = told(label().garble(heard[0], level, picks))
     last, candidate = feature().decide(level, circuit)
     return Found(label().won(level, told(last)), candidate, messages, *stores)

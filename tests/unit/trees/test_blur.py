@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federated.sharing.transcript import Transcript
 from federated.trees import FeatureParty, LabelParty, TreesPlan
 from federated.trees.blur import blurred, widened
+from federated.trees.labels import Labels
 from federated.trees.layout import Column, Layout
 from federated.trees.plan import MANY_ROWS, NOISE
 from federated.trees.splitting import GRADIENT_BITS, HESSIAN_BITS
@@ -93,6 +95,25 @@ def test_one_noise_is_fresh_in_each_tree_and_one_stays() -> None:
     for other in (drawn(place="nodes 1"), drawn(seed=bytes(32))):
         assert (trees[0] - other).std() == pytest.approx(6, rel=0.1)
     assert blurred(none, 0.0, "nodes 2", seed, secrets.token_bytes) is none
+
+
+def test_a_count_says_as_little_of_a_row_as_a_sum_of_slopes() -> None:
+    """A partner that lies has bins of one row, and sets its shares so that a candidate is kept just
+    if the row is counted: has a label, is in the node. Of 20,000 such .638 are told right."""
+    labels = Labels(np.arange(MANY_ROWS).astype(np.int8) & 1, plan(MANY_ROWS, least_rows=9))
+
+    class State:
+        lasting, level = secrets.token_bytes(32), 2
+        transcript = Transcript.begin(secrets.token_bytes, b"noise")
+
+    rows = np.repeat(np.arange(2, dtype=np.uint32), 10_000).reshape(1, -1)
+    fewest = plan(MANY_ROWS, least_rows=9).rows_heard
+    found = labels.counts(State, rows + np.uint32(fewest))
+    assert found is not None
+    told = found.view(np.int32) >= 1
+    # binomial: a deviation of .0034
+    assert abs((told == rows).mean() - 0.638) < 6 * 0.0034
+    assert labels.counts(State, None) is None
 
 
 @pytest.mark.parametrize("penalty", [0.01, 1.0, 30.0])

@@ -16,10 +16,11 @@ from federated.sharing import trees as sharing_trees
 from federated.sharing.messages import Corrected, Turned
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
-from federated.trees import FeatureParty, LabelParty, grow_alone, party
+from federated.trees import FeatureParty, LabelParty, TreesPlan, grow_alone, party
 from federated.trees import labels as trees_labels
 from federated.trees.labels import drawn_rows
 from federated.trees.messages import Choices, Grown, Lanes, RowBits
+from federated.trees.plan import NOISE
 from federated.trees.splitting import SplitWon
 from psi.protocol import (
     InputError,
@@ -34,7 +35,14 @@ from psi.protocol import (
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
 from tests.unit.frames import played_with_kills
-from tests.unit.trees.world import World, context, plan, sides
+from tests.unit.trees.world import (
+    PlainFeatureParty,
+    PlainLabelParty,
+    World,
+    context,
+    plan,
+    sides,
+)
 
 
 def sizes(pair: Pair) -> list[tuple[str, Any, int]]:
@@ -167,6 +175,83 @@ def test_a_partner_s_columns_keep_their_way(way: int) -> None:
     assert all(bool(left[0]) == (way > 0) for left in falls)
 
 
+def fewest(bank: Any, used: Any) -> int:
+    """Rows on the smallest side of any split."""
+    found = []
+    for tree, ends in zip(bank.forest.trees, bank.places, strict=True):
+        rows = np.bincount(ends[used], minlength=len(tree.kind))
+        for place in range(len(rows) - 1, 0, -1):
+            rows[(place - 1) // 2] += rows[place]
+        split = np.flatnonzero(tree.kind)
+        found += [*rows[2 * split + 1], *rows[2 * split + 2]]
+    return int(min(found))
+
+
+def test_counts_under_noise_leave_sides_no_row_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TreesPlan, "noise", NOISE)
+    world = World.of(1500, 6)
+    terms = plan(1500, trees=8, depth=4, least_rows=70)
+    assert terms.rows_heard == 82
+    assert plan(1500).rows_heard == 0
+    bank, _, _ = world.run(terms)
+    assert bank.forest.partner_splits > 0
+    assert fewest(bank, world.y >= 0) >= 70
+
+
+@pytest.mark.parametrize("ways", [(), (1, 0, -1)])
+def test_sides_have_their_fewest_rows_at_both_parties(ways: Any) -> None:
+    """Of the rows that a tree grows on: others without a label, and held out, do not count."""
+    world = World.of(900, 6)
+    world.y[700:] = -1
+    terms = plan(900, trees=4, depth=4, least_rows=30, partner_ways=bool(ways))
+    bank, _, _ = world.run(terms, ways)
+    alone = grow_alone(*world.joined, world.y, terms, ways=(0, 0, *ways) if ways else ())
+    assert np.array_equal(bank.margin, alone[1])
+    assert bank.forest.partner_splits > 0
+    assert fewest(bank, world.y >= 0) >= 30
+    free, _, _ = world.run(replace(terms, least_rows=0), ways)
+    assert not np.array_equal(free.margin, bank.margin)
+
+
+def test_a_count_is_either_party_s_word() -> None:
+    """One that counts others has its splits with fewer rows pass, and nobody else sees it."""
+
+    class More(PlainFeatureParty):
+        @staticmethod
+        def _rows_left(layout: Any, cells: Any) -> Any:
+            counts = PlainFeatureParty._rows_left(layout, cells)
+            assert counts is not None
+            return counts + np.uint32(60)
+
+    class Twice(PlainLabelParty):
+        def _lanes(self, state: Any) -> Any:
+            g, h, rows = super()._lanes(state)
+            return g, h, 2 * rows
+
+    world, terms = World.of(900, 6), plan(900, trees=4, depth=4, least_rows=100)
+    found = []
+    for bank, bureau in (
+        (PlainLabelParty, PlainFeatureParty),
+        (PlainLabelParty, More),
+        (Twice, PlainFeatureParty),
+    ):
+        pair = Pair(world.label_party(terms, kind=bank), world.feature_party(terms, kind=bureau))
+        found.append(fewest(pair.run()["bank"], world.y >= 0))
+    assert found[0] >= 100 > max(found[1:])
+
+
+def test_rows_that_are_counted_are_a_lane_more() -> None:
+    world = World.of(400, 6)
+    lanes = []
+    for least in (0, 1):
+        _, _, pair = world.run(plan(400, trees=1, least_rows=least))
+        told = [decode(e.payload, Lanes) for e in pair.sent if peek(e.payload) is Lanes]
+        lanes.append([len(each.lanes) for each in told])
+    assert lanes[1] == [3 * size // 2 for size in lanes[0]]
+    with pytest.raises(PeerError, match="not the contract's"):
+        Pair(world.label_party(plan(400)), world.feature_party(plan(400, least_rows=2))).run()
+
+
 def test_ways_that_no_node_has_and_that_no_plan_names_are_refused() -> None:
     world = World.of(300, 6)
     with pytest.raises(MisuseError, match="ways of columns that the plan does not name"):
@@ -208,7 +293,7 @@ def test_roles_made_again_after_each_message_say_the_same(kept: bool, plain: boo
     """A kill anywhere; `kept`: its arrays were kept already, its state was not."""
     world = World.of(200, 8)
     kinds, ways = {} if plain else {"bank": LabelParty, "bureau": FeatureParty}, (-1, 0, -1)
-    terms = plan(200, trees=3, depth=2, row_bits=3, partner_ways=True)
+    terms = plan(200, trees=3, depth=2, row_bits=3, partner_ways=True, least_rows=9)
     stores = {name: MemoryStore() for name in ("bank", "bureau")}
 
     def made(name: str) -> Any:

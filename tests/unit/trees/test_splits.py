@@ -125,6 +125,47 @@ def test_a_candidate_with_a_way_wins_only_by_going_it(sign: int) -> None:
         run(of.level, of.left, of.totals, kept=kept)
 
 
+def counted(of: Case, fewest: int) -> tuple[Case, Any, Any]:
+    """A level that counts rows; the counts, and which candidates have the fewest on both sides."""
+    rng = np.random.default_rng(7)
+    nodes, candidates = of.level.nodes, of.level.candidates
+    rows = rng.integers(2 * fewest, 40 + 2 * fewest, nodes)
+    left = rng.integers(0, rows[:, None] + 1, (nodes, candidates))
+    left[0, :6] = [0, fewest - 1, fewest, rows[0] - fewest, rows[0] - fewest + 1, rows[0]]
+    fits = (left >= fewest) & (rows[:, None] - left >= fewest)
+    of.level = replace(of.level, counted=True)
+    of.totals = replace(of.totals, room=rows - 2 * fewest)
+    return of, left - fewest, fits
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_side_needs_its_fewest_rows(seed: int) -> None:
+    """The winner is the best of the candidates that have them; the bounds are met to the row."""
+    of, counts, fits = counted(case(rows=9000, nodes=4, columns=3, bins=8, seed=seed), 9)
+    alone = np.arange(21) == seed  # one that has them, or lacks one row
+    found = run(of.level, of.left, of.totals, counts=counts, kept=alone)
+    assert found.won[0] == fits[0, seed]
+    assert fits[0, :6].tolist() == [False, False, True, True, False, False]
+    found = run(of.level, of.left, of.totals, counts=counts)
+    check(of, found, fits)
+    bits = of.level.count_bits
+    assert bits == (9000 + 64).bit_length()
+    assert len(found.messages[4].gates) == 2 * (products_of(4, 21) + 2 * bits * 84)
+
+
+def test_rows_and_ways_hold_together() -> None:
+    of, counts, fits = counted(case(rows=9000, nodes=4, columns=3, bins=8), 9)
+    fits &= apart(of) >= 0
+    kept = np.stack([np.ones(21, np.bool_), np.zeros(21, np.bool_)])
+    level = replace(of.level, ways=True)
+    check(of, run(level, of.left, of.totals, counts=counts, kept=kept), fits)
+    with pytest.raises(MisuseError, match="a level that counts none"):
+        run(replace(level, counted=False), of.left, of.totals, kept=kept)
+    for room in (-1, 1 << 14):
+        with pytest.raises(MisuseError, match="room for less than no row"):
+            run(level, of.left, replace(of.totals, room=np.full(4, room)), counts=counts, kept=kept)
+
+
 def test_a_side_needs_its_least_hessian() -> None:
     rng = np.random.default_rng(2)
     bins = rng.choice(8, (1, 20000), p=[0.02, 0.03, *[0.95 / 6] * 6])

@@ -57,10 +57,13 @@ class PlainLabel:
     def __init__(self, store: Any, chooses: Any, gives: Any) -> None:
         self._store = store
 
-    def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any) -> Any:
+    def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any, counts: Any) -> Any:
         least = np.array([totals.penalty, totals.least])
-        numbers = (totals.gradients, totals.hessians, totals.own, least)
-        whole = [g.tobytes(), h.tobytes(), *(np.asarray(n, "<f8").tobytes() for n in numbers)]
+        room = np.full(level.nodes, 1 << 32) if totals.room is None else totals.room
+        counts = np.zeros_like(g) if counts is None else counts
+        numbers = (totals.gradients, totals.hessians, totals.own, room, least)
+        whole = [each.tobytes() for each in (g, h, counts)]
+        whole += [np.asarray(n, "<f8").tobytes() for n in numbers]
         self._store.put("split-plain", 0, np.frombuffer(b"".join(whole), np.uint8))
         return blank(SplitAsk, level=level.number)
 
@@ -85,24 +88,29 @@ class PlainFeature:
         self._store.put("split-plain", 0, np.stack([g, h]))
         return blank(SplitAnswer, level=level.number)
 
-    def pick(self, transcript: Any, level: Any, sent: Any, kept: Any) -> Any:
+    def pick(self, transcript: Any, level: Any, sent: Any, kept: Any, counts: Any) -> Any:
         self._store.put("split-kept", 0, kept)
+        g = self._store.get("split-plain", 0)[:1]
+        self._store.put("split-rows", 0, np.zeros_like(g) if counts is None else counts[None])
         return blank(SplitPicks, level=level.number)
 
     def decide(self, level: Any, sent: Any) -> Any:
         own, data = self._store.get("split-plain", 0), sent.colours.tobytes()
+        own = np.concatenate([own, self._store.get("split-rows", 0)])
         size = own[0].size
-        theirs = np.frombuffer(data[: 8 * size], "<u4").reshape(own.shape)
-        left_g, left_h = (own + theirs).view(np.int32)
-        rest = np.frombuffer(data[8 * size :], "<f8")
-        total_g, total_h, gain = (each[:, None] for each in rest[:-2].reshape(3, -1))
+        theirs = np.frombuffer(data[: 12 * size], "<u4").reshape(own.shape)
+        left_g, left_h, rows = (own + theirs).view(np.int32)
+        rest = np.frombuffer(data[12 * size :], "<f8")
+        total_g, total_h, gain, room = (each[:, None] for each in rest[:-2].reshape(4, -1))
         penalty, least = rest[-2:]
         g, h = left_g * 2.0**-GRADIENT_BITS, left_h * 2.0**-HESSIAN_BITS
         all_g, all_h = total_g * 2.0**-GRADIENT_BITS, total_h * 2.0**-HESSIAN_BITS
-        found = g * g / (h + penalty) + (all_g - g) ** 2 / (all_h - h + penalty)
+        with np.errstate(divide="ignore"):  # in nodes that have ended: nobody wins there
+            found = g * g / (h + penalty) + (all_g - g) ** 2 / (all_h - h + penalty)
         found -= all_g**2 / (all_h + penalty)
         light = np.minimum(h, all_h - h) < least
         light |= np.minimum(left_h, total_h - left_h) <= 0
+        light |= (rows < 0) | (rows > room)
         apart = g - all_g * (h + penalty) / (all_h + 2 * penalty)
         kept = self._store.get("split-kept", 0).reshape(-1, own[0].shape[1])
         found[light | ~np.where(apart < 0, kept[-1], kept[0])] = -np.inf
