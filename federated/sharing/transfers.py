@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,10 +34,9 @@ from typing import Any
 import numpy as np
 
 from federated.sharing.seeds import BASE, GROUP_BITS, GROUPS, LEAVES
-from psi.kernels.aes_streams import streams
 from psi.kernels.blake2s import Blake2s
 from psi.kernels.gf128_sums import inner_products
-from psi.kernels.subset_sums import subset_sums
+from psi.kernels.stream_sums import stream_sums
 from psi.kernels.transposition import columns_of
 from psi.protocol import PeerError, Random
 
@@ -96,9 +94,8 @@ class Choosing:
         tail = np.frombuffer(random(16 * CHECKED), "<u8").astype(np.uint64)
         choices = np.concatenate([bits, tail])
         rows, message = np.empty((BASE, width), np.uint64), np.empty((GROUPS, width), np.uint64)
-        for group, drawn in enumerate(_streams(self._keys, number, width)):
-            own = rows[group * GROUP_BITS : (group + 1) * GROUP_BITS]
-            subset_sums(drawn, 0, own, message[group])
+        none = np.full(GROUPS, -1, np.int64)
+        stream_sums(self._keys, number * _STRIDE, none, rows, message)
         message ^= choices
         weights = _weights(self.coin, number, message)
         sums = _values(choices[None], weights)[0]
@@ -132,14 +129,13 @@ class Delta:
         width = words_of(count)
         if sent.rows.shape != (GROUPS, width) or sent.sums.shape != (CHECKED, 2):
             raise PeerError(f"transfers of another number than the {count} that are due")
-        rows, rest = np.empty((BASE, width), np.uint64), np.empty(width, np.uint64)
+        rows, rest = np.empty((BASE, width), np.uint64), np.empty((GROUPS, width), np.uint64)
         places = self.bits.reshape(GROUPS, GROUP_BITS) @ (1 << np.arange(GROUP_BITS))
         on = (np.uint64(0) - self.bits.astype(np.uint64))[:, None]
-        for group, drawn in enumerate(_streams(self._keys, number, width)):
-            drawn[places[group]] = 0
-            own = rows[group * GROUP_BITS : (group + 1) * GROUP_BITS]
-            subset_sums(drawn, int(places[group]), own, rest)
-            own ^= on[group * GROUP_BITS : (group + 1) * GROUP_BITS] & sent.rows[group]
+        stream_sums(self._keys, number * _STRIDE, places, rows, rest)
+        for group in range(GROUPS):
+            own = slice(group * GROUP_BITS, (group + 1) * GROUP_BITS)
+            rows[own] ^= on[own] & sent.rows[group]
         weights = _weights(self.coin, number, sent.rows)
         values = _values(rows, weights) ^ (on[:, :, None] & sent.sums)
         if not hmac.compare_digest(_digest(self.coin, number, values), sent.digest):
@@ -156,13 +152,6 @@ def _keys(seeds: Bytes, coin: bytes) -> Bytes:
     words = np.ascontiguousarray(seeds).view("<u8").astype(np.uint64).reshape(-1, 2)
     made = Blake2s(coin, b"sharestr", 16).rows(words)[:, :2]
     return np.ascontiguousarray(made, "<u8").view(np.uint8).reshape(GROUPS, LEAVES, 16)
-
-
-def _streams(keys: Bytes, number: int, width: int) -> Iterator[Words]:
-    """Of each group its streams `uint64[LEAVES, width]`, in one room."""
-    room = np.empty((LEAVES, width), np.uint64)
-    for group in keys:
-        yield streams(group, number * _STRIDE, room)
 
 
 def _weights(coin: bytes, number: int, message: Words) -> Words:

@@ -21,7 +21,7 @@ from psi.kernels.aes import KEY_WORDS, emit_encrypt
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import block_path, readonly, room_for
 
-__all__ = ["BLOCKS", "encrypt_blocks", "expand_key", "streams"]
+__all__ = ["BLOCKS", "encrypt_blocks", "expand_key", "stream_blocks", "streams"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -108,6 +108,16 @@ def expand_key(key, words, rounds):  # type: ignore[no-untyped-def]
         rounds[i] = words[2 * i] | (words[2 * i + 1] << np.uint64(32))
 
 
+@part
+def stream_blocks(line, steps, start, rounds):  # type: ignore[no-untyped-def]
+    """So many times `BLOCKS` blocks of a stream, from block `start` on, under its round keys."""
+    for at in range(0, steps * BLOCKS, BLOCKS):
+        for j in range(BLOCKS):
+            line[2 * (at + j)] = np.uint64(0)
+            line[2 * (at + j) + 1] = _swapped(start + np.uint64(at + j))
+        encrypt_blocks(line, 2 * at, rounds)
+
+
 @kernel
 def _stream_rows(keys, start, out):  # type: ignore[no-untyped-def]
     words, rounds = np.empty(44, np.uint64), np.empty(KEY_WORDS, np.uint64)
@@ -115,16 +125,9 @@ def _stream_rows(keys, start, out):  # type: ignore[no-untyped-def]
     for row in range(out.shape[0]):
         expand_key(keys[row], words, rounds)
         line, at = out[row], np.int64(0)
-        while at + BLOCKS <= count:
-            for j in range(BLOCKS):
-                line[2 * (at + j)] = np.uint64(0)
-                line[2 * (at + j) + 1] = _swapped(start + np.uint64(at + j))
-            encrypt_blocks(line, 2 * at, rounds)
-            at += BLOCKS
-        for j in range(BLOCKS):
-            rest[2 * j] = np.uint64(0)
-            rest[2 * j + 1] = _swapped(start + np.uint64(at + j))
-        encrypt_blocks(rest, 0, rounds)
+        stream_blocks(line, count // BLOCKS, start, rounds)
+        at += count // BLOCKS * BLOCKS
+        stream_blocks(rest, 1, start + np.uint64(at), rounds)
         for j in range(2 * (count - at)):
             line[2 * at + j] = rest[j]
     words[:], rounds[:] = np.uint64(0), np.uint64(0)

@@ -16,7 +16,7 @@ from psi.kernels import aes
 from psi.kernels.aes import KEY_WORDS
 from psi.kernels.aes_streams import BLOCKS, encrypt_blocks, expand_key
 from psi.kernels.cache import kernel, part
-from psi.kernels.simd import block_path, readonly
+from psi.kernels.simd import block_path, parallel_rows, readonly
 
 __all__ = ["LOW_BITS", "hashed_blocks", "padded_tables"]
 
@@ -29,6 +29,8 @@ LOW_BITS = 2
 _PLACE = 16
 _TILE = 8
 """Rows of tables that are padded at a time: their blocks stay in the first cache."""
+_THREAD = 1 << 10
+"""Rows that are worth a thread."""
 
 
 @part
@@ -43,14 +45,16 @@ def _hash(room, made, blocks, rounds):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _hash_rows(blocks, tweaks, keys, per, out):  # type: ignore[no-untyped-def]
-    n, k = blocks.shape[0], blocks.shape[1]
+def _hash_rows(low, high, blocks, tweaks, keys, per, out):  # type: ignore[no-untyped-def]
+    k = blocks.shape[1]
     room, made = np.zeros(2 * BLOCKS, np.uint64), np.zeros(2 * BLOCKS, np.uint64)
     words, rounds = np.empty(44, np.uint64), np.empty(KEY_WORDS, np.uint64)
     each = np.int64(tweaks.shape[0] > 1)  # whether rows have tweaks of their own
-    for first in range(0, n, per):
+    last = low
+    while last < high:  # to the end of a key's rows
+        first, last = last, min(high, (last // per + 1) * per)
         expand_key(keys[first // per], words, rounds)
-        row, column, last = first, np.int64(0), min(n, first + per)
+        row, column = first, np.int64(0)
         to_row, to_column = row, column
         while row < last:
             many = 0
@@ -83,7 +87,7 @@ def hashed_blocks(blocks: Words, tweaks: Words, keys: Keys, per: int) -> Words:
     out = np.empty((rows, count, 2), np.uint64)
     if block_path() != "portable":
         given = readonly(blocks), readonly(tweaks), _words(keys)
-        _hash_rows(*given, per, out)
+        parallel_rows(_hash_rows, rows, *given, per, out, least=_THREAD)
         return out
     place = np.arange(rows, dtype=np.uint64)[:, None] << np.uint64(_PLACE)
     turned = np.empty_like(out)
@@ -111,8 +115,8 @@ def _summed(keys, row, first, bits, sums):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _pad_rows(keys, upper, lower, per, entries, out):  # type: ignore[no-untyped-def]
-    n, low_bits = keys.shape[0], np.int64(LOW_BITS)
+def _pad_rows(first, last, keys, upper, lower, per, entries, out):  # type: ignore[no-untyped-def]
+    low_bits = np.int64(LOW_BITS)
     high_bits = keys.shape[1] - low_bits
     many, few = 1 << high_bits, 1 << low_bits
     wide = many // few  # blocks of a stream over the upper numbers
@@ -122,11 +126,11 @@ def _pad_rows(keys, upper, lower, per, entries, out):  # type: ignore[no-untyped
     sums, words = np.empty(2 * max(many, few), np.uint64), np.empty(44, np.uint64)
     uppers, lowers = np.empty(KEY_WORDS, np.uint64), np.empty(KEY_WORDS, np.uint64)
     half = np.uint64(32)
-    for low in range(0, n, _TILE):
-        if low % per == 0:
+    for low in range(first, last, _TILE):
+        if low == first or low % per == 0:
             expand_key(upper[low // per], words, uppers)
             expand_key(lower[low // per], words, lowers)
-        rows = min(_TILE, n - low)
+        rows = min(_TILE, last - low)
         for r in range(rows):
             place, at = np.uint64(low + r) << np.uint64(_PLACE), 2 * many * r
             _summed(keys, low + r, low_bits, high_bits, sums)
@@ -171,7 +175,8 @@ def padded_tables(keys: Words, entries: Entries, upper: Keys, lower: Keys, per: 
     if upper.shape != (groups, 16) or lower.shape != (groups, 16):
         raise ValueError(f"{upper.shape} and {lower.shape} keys for {groups} groups")
     out = np.empty((rows, 1 << bits), np.uint32)
-    _pad_rows(readonly(keys), _words(upper), _words(lower), per, readonly(entries), out)
+    given = readonly(keys), _words(upper), _words(lower), per, readonly(entries), out
+    parallel_rows(_pad_rows, rows, *given, block=_TILE, least=_THREAD)
     return out
 
 

@@ -12,10 +12,10 @@ instructions, or portable code, which `FEDPROFILE_KERNELS=portable` asks for as 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -26,6 +26,7 @@ __all__ = [
     "KernelPath",
     "block_path",
     "cpu_features",
+    "each_in_threads",
     "kernel_path",
     "parallel_rows",
     "readonly",
@@ -38,6 +39,8 @@ BlockPath = Literal["vaes", "aes", "portable"]
 _NEEDED = frozenset({"avx512f", "avx512ifma", "avx512dq", "avx512vl"})
 _BLOCKS = frozenset({"aes", "pclmul", "sse4.1", "ssse3"})
 _WIDE_BLOCKS = frozenset({"vaes", "vpclmulqdq", "avx512f", "avx512bw", "avx512vl"})
+T = TypeVar("T")
+R = TypeVar("R")
 _PIECES = 4
 """Ranges a thread: a core that is slower or shared holds nobody up for long."""
 
@@ -117,9 +120,26 @@ def room_for(shape: tuple[int, ...], into: np.ndarray[Any, Any] | None) -> np.nd
 
 
 @cache
-def _pool(size: int, process: int) -> ThreadPoolExecutor:
+def _pool(size: int, process: int, name: str = "kernel") -> ThreadPoolExecutor:
     del process  # a forked child has none of its parent's threads
-    return ThreadPoolExecutor(size, thread_name_prefix="kernel")
+    return ThreadPoolExecutor(size, thread_name_prefix=name)
+
+
+def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `work` gives for each item, in their order, by as many threads as kernels get.
+
+    It must spend its time in kernels, and change nothing that two items share. Its kernels may have
+    threads of their own. If one fails, the others still end before this raises.
+    """
+    count = min(threads(), len(items))
+    if count < 2:
+        return [work(item) for item in items]
+    running = [_pool(count, os.getpid(), "each").submit(work, item) for item in items]
+    errors = [done.exception() for done in running]
+    for error in errors:
+        if error is not None:
+            raise error
+    return [done.result() for done in running]
 
 
 def parallel_rows(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from psi.kernels.cache import kernel, part
-from psi.kernels.simd import readonly, room_for
+from psi.kernels.simd import parallel_rows, readonly, room_for
 
 __all__ = ["columns_of"]
 
@@ -30,9 +30,9 @@ def _turn(tile):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _turn_rows(rows, out):  # type: ignore[no-untyped-def]
+def _turn_rows(low, high, rows, out):  # type: ignore[no-untyped-def]
     tile = np.empty(64, np.uint64)
-    for word in range(rows.shape[1]):
+    for word in range(low, high):
         for half in range(2):
             for r in range(64):
                 tile[r] = rows[64 * half + r, word]
@@ -44,5 +44,5 @@ def _turn_rows(rows, out):  # type: ignore[no-untyped-def]
 def columns_of(rows: Words, into: Words | None = None) -> Words:
     """`uint64[128, w]` to `uint64[64 * w, 2]`: bit i of all rows, row j at bit j."""
     out = room_for((64 * rows.shape[1], 2), into)
-    _turn_rows(readonly(rows), out)
+    parallel_rows(_turn_rows, rows.shape[1], readonly(rows), out, least=512)
     return out
