@@ -13,8 +13,10 @@ has heard and from the values: after a restart the same bytes, or other pads.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from itertools import islice
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,7 @@ from federated.sharing.transcript import SEED, Transcript
 from federated.sharing.transfers import CHECKED, Choosing, Delta, Transfers
 from federated.sharing.trees import BinTrees, ValueTrees, Zeros
 from psi.kernels.half_trees import bin_lookup, groups_of, value_lookup
+from psi.kernels.simd import each_in_threads
 from psi.protocol import Array, Length, PeerError
 from psi.protocol.store import Store
 
@@ -51,6 +54,10 @@ __all__ = [
 Words = NDArray[np.uint64]
 Bins = NDArray[np.uint16]
 Lanes = NDArray[Any]
+
+T = TypeVar("T")
+AT_A_TIME = 8
+"""Places whose trees are in memory at a time."""
 
 WIDTH = 7
 """Bytes of a lane on the way: everything is modulo 2^56."""
@@ -102,6 +109,13 @@ def batch_nonce(transcript: Transcript, name: str, *values: Lanes) -> bytes:
     for each in values:
         text.update(np.ascontiguousarray(each, "<u8").data)
     return transcript.draw(f"batch {name} {text.hexdigest()}", NONCE)
+
+
+def _batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """So many items at a time."""
+    left = iter(items)
+    while some := list(islice(left, most)):
+        yield some
 
 
 def _own(nonce: bytes, place: int) -> bytes:
@@ -161,8 +175,32 @@ class Index:
 
         Lanes are of 32 or 64 bits, and their sums of as many.
         """
-        trees, _ = self._trees(place).turned(bins)
-        return np.asarray(trees.share(_own(nonce, place), lanes, 8 * lanes.itemsize))
+        return self.each_summed({place: bins}, nonce, lanes[None])[0]
+
+    def each_summed(
+        self, bins: Mapping[int, Bins], nonce: bytes, lanes: Lanes, beside: Lanes | None = None
+    ) -> list[Lanes]:
+        """The same of several places of one batch, by threads.
+
+        Args:
+            bins: of each place.
+            nonce: of the batch.
+            lanes: `uint[places, n, k]`.
+            beside: own lanes that are added up with them, the same at each place, `uint[n, k]`.
+        """
+
+        def share(given: tuple[int, BinTrees, Lanes]) -> Lanes:
+            place, trees, own = given
+            both = np.ascontiguousarray(own if beside is None else own + beside)
+            return np.asarray(trees.share(_own(nonce, place), both, 8 * both.itemsize))
+
+        found: list[Lanes] = []
+        for some in _batched(zip(bins.items(), lanes, strict=True), AT_A_TIME):
+            given = [
+                (place, self._trees(place).turned(own)[0], each) for (place, own), each in some
+            ]
+            found += each_in_threads(share, given)
+        return found
 
     def looked_up(self, place: int, bins: Bins, nonce: bytes, lanes: Words, table: Words) -> Words:
         """This side's shares `uint64[n, outs]` of the rows' sums of values times `table[bin]`.
@@ -231,9 +269,23 @@ class Values:
 
         Lanes are of 32 or 64 bits, and their sums of as many.
         """
-        bits, trees = 8 * values.itemsize, self._trees(place, depth)
-        pads, sums = trees.sums(_own(nonce, place), values.shape[1], bits)
-        return values + pads, np.negative(sums)
+        return self.each_summed({place: depth}, nonce, values)[0]
+
+    def each_summed(
+        self, depths: Mapping[int, int], nonce: bytes, values: Lanes
+    ) -> list[tuple[Lanes, Lanes]]:
+        """The same batch under the trees of several places, each of its depth, by threads."""
+
+        def padded(given: tuple[int, ValueTrees]) -> tuple[Lanes, Lanes]:
+            place, trees = given
+            own, bits = _own(nonce, place), 8 * values.itemsize
+            pads, sums = trees.sums(own, values.shape[1], bits)
+            return values + pads, np.negative(sums)
+
+        found: list[tuple[Lanes, Lanes]] = []
+        for some in _batched(depths.items(), AT_A_TIME):
+            found += each_in_threads(padded, [(place, self._trees(place, d)) for place, d in some])
+        return found
 
     def looked_up(
         self, place: int, nonce: bytes, values: Words, table: Words

@@ -156,12 +156,10 @@ class Party(Linked[R]):
         """
         values, columns = Values(self.context.store, state.peer), len(state.layout.columns)
         nonce = batch_nonce(state.transcript, name, lanes)
-        told, shares = [], []
-        for column, depth in enumerate(state.layout.depths):
-            sent, share = values.summed(chunk * columns + column, depth, nonce, lanes)
-            told.append(sent.reshape(-1))
-            shares.append(share)
-        return Lanes(state.level, chunk, nonce, np.concatenate(told)), np.concatenate(shares)
+        depths = dict(enumerate(state.layout.depths, chunk * columns))
+        told, shares = zip(*values.each_summed(depths, nonce, lanes), strict=True)
+        flat = np.concatenate([each.reshape(-1) for each in told])
+        return Lanes(state.level, chunk, nonce, flat), np.concatenate(shares)
 
     def _summed(
         self, state: Any, sent: Lanes, width: int, beside: Callable[[int], Shares] | None = None
@@ -186,13 +184,12 @@ class Party(Linked[R]):
         rows, columns, store = self._filled(sent.chunk), len(self._bins), self.context.store
         if len(sent.lanes) != columns * rows * width:
             raise PeerError("lanes of another shape")
-        index, found = Index(store, state.keys), []
-        own = beside(sent.chunk) if beside else np.uint32(0)
-        for column, lanes in enumerate(sent.lanes.reshape(columns, rows, width)):
-            place = sent.chunk * columns + column
-            both = np.ascontiguousarray(lanes + own)
-            found.append(index.summed(place, self._own(place), sent.nonce, both))
-        sums: Shares = np.concatenate(found)
+        first = sent.chunk * columns
+        bins = {place: self._own(place) for place in range(first, first + columns)}
+        lanes = sent.lanes.reshape(columns, rows, width)
+        own = beside(sent.chunk) if beside else None
+        index = Index(store, state.keys)
+        sums: Shares = np.concatenate(index.each_summed(bins, sent.nonce, lanes, own))
         if sent.chunk:
             sums = sums + store.get("own-sums", sent.chunk - 1)
         store.put("own-sums", sent.chunk, sums)
