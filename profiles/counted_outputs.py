@@ -52,7 +52,7 @@ def measured_counts(counted: Counted, alone: Alone, receiver: str) -> Model:
     folds = trained.folds if folded else None
     before = scored(f"{receiver} alone", label, alone.fold_scores, folds)
     groups = counted.counts[: max(1, terms.folds)]
-    after = _scored(groups, counted.middles, folded=folded)
+    after = _scored(groups, counted, folded=folded)
     labelled = label[label >= 0]
     seen = "on held-out folds"
     if not folded:
@@ -166,10 +166,10 @@ def _told_list(counted: Counted) -> list[str]:
     ]
 
 
-def _scored(groups: Sequence[Counts], middles: np.ndarray, *, folded: bool) -> Scored:
-    total = np.sum(groups, axis=0)
+def _scored(groups: Sequence[Counts], counted: Counted, *, folded: bool) -> Scored:
+    total, middles = np.sum(groups, axis=0), counted.middles
     label, score = _rows(total, middles)
-    curve, width = roc_curve(label, score), width_of(middles)
+    curve, width = roc_curve(label, score), counted.blur * width_of(middles)
     aucs = np.array([auc_of_counts(group, width) for group in groups])
     known = aucs[np.isfinite(aucs)]
     return Scored(
@@ -220,7 +220,7 @@ def _out_of_time(counted: Counted, alone: Alone, receiver: str) -> OutOfTime | N
     if len(np.unique(held)) == 2:
         both = (
             scored(f"{receiver} alone", trained.later, alone.aligned),
-            _scored(counted.counts[-1:], counted.middles, folded=False),
+            _scored(counted.counts[-1:], counted, folded=False),
         )
     return OutOfTime(
         column=terms.time,

@@ -314,12 +314,6 @@ def _check_features(job: Job) -> None:
                 f"{job.receiver}, one of the receiver's needed",
                 hint='name one in features, or tells = "sides"',
             )
-        if not _scored(train) and len(bringing) > 1:
-            raise JobError(
-                f"{job.file}: [[train]] {place} score_bits: 0 found with columns of "
-                f"{' and '.join(bringing)}, of one partner allowed",
-                hint="name one partner's columns in features, or score_bits = 1 or more",
-            )
         if not classes(train) and len(bringing) > 1:
             raise JobError(
                 f"{job.file}: [[train]] {place} model: {train.model} of columns of "
@@ -333,19 +327,12 @@ def _check_features(job: Job) -> None:
         )
     for place, score in enumerate(job.scores, start=1):
         bringing = [name for name in job.partners() if job.features(score, name)]
-        if not _scored(score):
-            if not any(target.task == score.task for target in job.targets):
-                raise JobError(
-                    f"{job.file}: [[score]] {place} score_bits: 0 found without a list of "
-                    f"{score.task!r}",
-                    hint='[[target]] with tells = "list": one bit a row says who is on it',
-                )
-            if len(bringing) > 1:
-                raise JobError(
-                    f"{job.file}: [[score]] {place} score_bits: 0 found with columns of "
-                    f"{' and '.join(bringing)}, of one partner allowed",
-                    hint="score_bits = 1 or more, of which the sum is told",
-                )
+        if not _scored(score) and not any(t.task == score.task for t in job.targets):
+            raise JobError(
+                f"{job.file}: [[score]] {place} score_bits: 0 found without a list of "
+                f"{score.task!r}",
+                hint='[[target]] with tells = "list": one bit a row says who is on it',
+            )
         if not bringing:
             raise JobError(
                 f"{job.file}: [[score]] {place}: no partner brings a column",

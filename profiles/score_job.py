@@ -86,10 +86,10 @@ def score_job(
     """
     from federated.store.files import write_atomic
 
-    if top and (part.boosted or len(part.partners) > 1):
+    if top and part.boosted:
         raise MisuseError(
-            f"a list by one bit a row of model {part.id}, which is of trees, or several partners'",
-            hint="a regression with one partner tells lists; without --top rows get scores",
+            f"a list by one bit a row of model {part.id}, which is of trees",
+            hint="a regression tells lists; without --top rows get scores",
         )
 
     name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)

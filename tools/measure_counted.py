@@ -32,6 +32,7 @@ from federated.counted import (
     aimed,
     auc_of_counts,
     bins_of,
+    counts_of,
     groups_of,
     lanes_of,
     leaves_of,
@@ -107,7 +108,7 @@ def main() -> None:
     )
     width = float(np.diff(grid.middles()).mean())
     rows = np.array([[np.sum((folds == f) & (y == c)) for c in (0, 1)] for f in range(FOLDS)])
-    whole = [grid.counted(mine + other).view(np.int64) for mine, other in shares]
+    whole = [counts_of(grid, mine + other).view(np.int64) for mine, other in shares]
     sys.stdout.write(f"by exact counts: {np.mean([auc_of_counts(c, width) for c in whole]):.5f}\n")
     for noise in (count_noise(plan.noise), 2.0, 4.0):
         off = []

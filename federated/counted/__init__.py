@@ -23,8 +23,10 @@ from federated.counted.grid import (
     BINS,
     LANES,
     OTHER,
+    Cut,
     ScoreGrid,
     bins_of,
+    counts_of,
     groups_of,
     lanes_of,
     leaves_of,
@@ -39,7 +41,10 @@ from federated.counted.listed_scores import (
     scores_of,
 )
 from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
+from federated.counted.listing_shares import A_WIDE_QUESTION, WideHearer, WideTeller
 from federated.counted.opening import CountsGiver, CountsTaker, SumsGiver, SumsTaker, possible
+from federated.counted.parts import Joined, PartAdder, PartHearer, PartTeller
+from federated.counted.ring import RingGrid, above, asked_places
 from federated.counted.spread import SpreadHearer, SpreadTeller
 from federated.counted.threshold import (
     MOST_RANGES,
@@ -54,6 +59,7 @@ from federated.counted.threshold import (
 __all__ = [
     "A_QUESTION",
     "A_SCORE",
+    "A_WIDE_QUESTION",
     "BINS",
     "FINEST_LISTED",
     "LANES",
@@ -63,9 +69,15 @@ __all__ = [
     "SUM_LEAVES",
     "CountsGiver",
     "CountsTaker",
+    "Cut",
+    "Joined",
     "ListHearer",
     "ListTeller",
     "OwnNumbers",
+    "PartAdder",
+    "PartHearer",
+    "PartTeller",
+    "RingGrid",
     "ScoreGrid",
     "ScoredHearer",
     "ScoredTeller",
@@ -73,12 +85,17 @@ __all__ = [
     "SpreadTeller",
     "SumsGiver",
     "SumsTaker",
+    "WideHearer",
+    "WideTeller",
+    "above",
     "aimed",
     "answer_bits",
     "answers",
+    "asked_places",
     "auc_of_counts",
     "bins_of",
     "codes_of",
+    "counts_of",
     "groups_of",
     "lanes_of",
     "leaves_of",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "CLASSES", "LANES", "MOST_POINTS", "MOST_STRIDE", "MOST_WIDE", "OTHER"]
-__all__ += ["ScoreGrid", "bins_of", "groups_of", "lanes_of", "leaves_of", "wide_of"]
+__all__ = ["BINS", "CLASSES", "LANES", "MOST_POINTS", "MOST_STRIDE", "MOST_WIDE", "OTHER", "Cut"]
+__all__ += ["ScoreGrid", "bins_of", "counts_of", "groups_of", "lanes_of", "leaves_of", "wide_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +37,38 @@ _STRIDES = (1, *(of << n for n in range(20) for of in (2, 3) if of << n <= MOST_
 """How many of the partner's steps its own may be: two to an octave."""
 _REACH = 4.0
 """Standard deviations that each part's points reach at least, to both sides of its middle."""
+
+
+class Cut(Protocol):
+    """How rows are counted by a private bin of the label party's and a lane of a partner's."""
+
+    @property
+    def points(self) -> int:
+        """Of the label party's part."""
+
+    @property
+    def bins(self) -> int:
+        """Ranges that rows are counted in."""
+
+    @property
+    def blur(self) -> float:
+        """How wide a range counts as for an AUC, in its own width: more where parts are rounded
+        before they are added."""
+
+    def own(self, part: Any) -> Ints:
+        """Each row's point of what the label party has of the score."""
+
+    def theirs(self, part: Any) -> Ints:
+        """Each row's point of what the partner has of it, below `LANES`."""
+
+    def of_points(self) -> Ints:
+        """The range that two points make: `int64[points, LANES]`."""
+
+    def ends(self) -> Floats:
+        """Where ranges begin and end, `float64[bins + 1]`, the label party's middle left out."""
+
+    def middles(self) -> Floats:
+        """The score in the middle of each range, the same left out."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +110,11 @@ class ScoreGrid:
         """Ranges that rows are counted in."""
         return min(self.most, self.places)
 
+    @property
+    def blur(self) -> float:
+        """How wide a range counts as for an AUC: as it is, as sums of points are whole places."""
+        return 1.0
+
     def own(self, scores: Floats) -> Ints:
         """Each row's point of the label party's part, which is centred."""
         middle = self.points // 2
@@ -93,24 +131,31 @@ class ScoreGrid:
         sums = self.stride * np.arange(self.points)[:, None] + np.arange(LANES)
         return np.asarray(sums * self.bins // self.places)
 
-    def middles(self) -> Floats:
-        """The score in the middle of each range, the label party's own middle left out."""
+    def ends(self) -> Floats:
+        """Where ranges begin and end, the label party's own middle left out."""
         first = -(-np.arange(self.bins + 1) * self.places // self.bins)  # rounded up
         zero = self.stride * (self.points // 2) + LANES // 2
-        return np.asarray(((first[:-1] + first[1:] - 1) / 2 - zero) * self.step)
+        return np.asarray((first - 0.5 - zero) * self.step)
 
-    def counted(self, shares: Words) -> Words:
-        """Shares of sums by leaf and lane as shares of counts, `uint64[2, bins]`.
+    def middles(self) -> Floats:
+        """The score in the middle of each range, the label party's own middle left out."""
+        ends = self.ends()
+        return np.asarray((ends[:-1] + ends[1:]) / 2)
 
-        Args:
-            shares: `uint64[leaves, LANES]`, as `leaves_of` numbers leaves.
-        """
-        found = np.zeros((2, self.bins), np.uint64)
-        of = self.of_points()
-        for each in range(2):
-            part = shares[each * self.points : (each + 1) * self.points]
-            np.add.at(found[each], of.ravel(), part.ravel())
-        return found
+
+def counts_of(grid: Cut, shares: Words) -> Words:
+    """Shares of sums by leaf and lane as shares of counts, `uint64[2, bins]`.
+
+    Args:
+        grid: that both parties have agreed on.
+        shares: `uint64[leaves, LANES]`, as `leaves_of` numbers leaves.
+    """
+    found = np.zeros((2, grid.bins), np.uint64)
+    of = grid.of_points()
+    for each in range(2):
+        part = shares[each * grid.points : (each + 1) * grid.points]
+        np.add.at(found[each], of.ravel(), part.ravel())
+    return found
 
 
 def wide_of(deviation: float) -> int:
@@ -125,7 +170,7 @@ def wide_of(deviation: float) -> int:
     return max(-MOST_WIDE, min(MOST_WIDE, math.ceil(2.0 * math.log2(least))))
 
 
-def leaves_of(grid: ScoreGrid) -> int:
+def leaves_of(grid: Cut) -> int:
     """Private bins that the label party chooses from.
 
     Args:
@@ -134,12 +179,12 @@ def leaves_of(grid: ScoreGrid) -> int:
     return CLASSES * grid.points
 
 
-def bins_of(grid: ScoreGrid, own: Floats, classes: NDArray[np.int8]) -> Ints:
+def bins_of(grid: Cut, own: NDArray[Any], classes: NDArray[np.int8]) -> Ints:
     """The label party's bin of each row: its class and its point, `int64[n]`.
 
     Args:
         grid: that both parties have agreed on.
-        own: `float64[n]`, its part of all rows' scores, centred.
+        own: `[n]`, its part of all rows' scores as the grid takes it.
         classes: `int8[n]`, below `CLASSES`.
     """
     return np.asarray(classes.astype(np.int64) * grid.points + grid.own(own))
@@ -149,7 +194,7 @@ def lanes_of(points: Ints) -> Words:
     """The partner's lanes of each row: one is 1, `uint64[rows, LANES]`.
 
     Args:
-        points: `int64[rows]`, as `ScoreGrid.theirs` gives them.
+        points: `int64[rows]`, as `Cut.theirs` gives them.
     """
     found = np.zeros((len(points), LANES), np.uint64)
     found[np.arange(len(points)), points] = 1

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from federated.counted.grid import ScoreGrid
 from federated.counted.messages import ANSWER, LIST_ROWS, Answered, Questions
-from federated.counted.threshold import NOTHING, answers
+from federated.counted.threshold import answers
 from federated.sharing.base_transfers import (
     base_choice,
     base_offer,
@@ -127,17 +127,21 @@ class ListHearer(Role[Told]):
         (Offering, Points): "on_points",
         (Asking, Answered): "on_answered",
     }
+    bits: ClassVar[int] = INDEX_BITS
+    """Of a question's number; the last one asks nothing."""
 
-    def __init__(self, context: Context, partner: str, questions: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, context: Context, partner: str, questions: NDArray[np.unsignedinteger]
+    ) -> None:
         super().__init__(context)
-        if not len(questions) or questions.max() > NOTHING:
+        if not len(questions) or questions.max() >= 1 << self.bits:
             raise MisuseError("questions that there are not, or no rows")
         self._peer, self._questions, self._rows = partner, questions, len(questions)
 
     def begin(self) -> Turn[Told]:
         transcript = transcript_of(self.context)
         secret, point = base_offer(transcript)
-        offer = Offer(point, self._rows, (INDEX_BITS,))
+        offer = Offer(point, self._rows, (self.bits,))
         return Turn(Offering(transcript, secret, point), [(self._peer, offer)], progress=0.0)
 
     def on_points(self, state: Offering, sent: Points, peer: str) -> Turn[Told]:
@@ -158,7 +162,7 @@ class ListHearer(Role[Told]):
             raise PeerError("answers of another shape")
         store, asked = self.context.store, self._questions[low:high]
         picks = Picks(np.zeros(0, np.uint8), store.get("asked", state.heard))
-        keys = picks.pads(0, len(picks.rows), sent.nonce, "list").reshape(-1, INDEX_BITS, 2)
+        keys = picks.pads(0, len(picks.rows), sent.nonce, "list").reshape(-1, self.bits, 2)
         store.put("answers", state.heard, self._opened(sent, asked, keys))
         state = replace(
             state, transcript=state.transcript.hear(self.incoming), heard=state.heard + 1
@@ -168,7 +172,7 @@ class ListHearer(Role[Told]):
         every = [store.get("answers", n) for n in range(state.heard)]
         return Turn(Done(), result=np.concatenate(every), progress=1.0)
 
-    def _opened(self, sent: Any, asked: NDArray[np.uint8], keys: NDArray[np.uint64]) -> Any:
+    def _opened(self, sent: Any, asked: NDArray[Any], keys: NDArray[np.uint64]) -> Any:
         """What a chunk's rows asked for, by the keys of their questions."""
         padded = np.unpackbits(sent.answers, axis=1, bitorder="little").astype(np.uint32)
         return (looked_up(keys, asked, padded, sent.nonce) & np.uint32(1)).astype(np.uint16)
@@ -176,7 +180,7 @@ class ListHearer(Role[Told]):
     def _ask(self, state: Asking) -> Turn[Told]:
         low, high = range_of(state.heard, self._rows)
         asked = self._questions[low:high]
-        bits = (asked[:, None] >> np.arange(INDEX_BITS, dtype=np.uint8) & 1).astype(np.uint8)
+        bits = (asked[:, None] >> np.arange(self.bits, dtype=asked.dtype) & 1).astype(np.uint8)
         name = f"list {state.heard}"
         picks, sent = Picks.of(state.keys, state.transcript, name, bits.reshape(-1))
         self.context.store.put("asked", state.heard, picks.rows)
@@ -199,9 +203,10 @@ class ListTeller(Role[int]):
         (Choosing, Seeds): "on_seeds",
         (Answering, Questions): "on_questions",
     }
+    bits: ClassVar[int] = INDEX_BITS
 
     def __init__(
-        self, context: Context, receiver: str, scores: NDArray[np.float64], grid: ScoreGrid
+        self, context: Context, receiver: str, scores: NDArray[Any], grid: ScoreGrid | None
     ) -> None:
         super().__init__(context)
         self._peer, self._scores, self._grid = receiver, scores, grid
@@ -214,7 +219,7 @@ class ListTeller(Role[int]):
         """Choose in the base transfers by the bits of a secret."""
         if peer != self._peer:
             raise PeerError("an offer that only the receiver may send")
-        if (sent.rows, sent.depths) != (self._rows, (INDEX_BITS,)):
+        if (sent.rows, sent.depths) != (self._rows, (self.bits,)):
             raise PeerError(f"{sent.rows} rows at the receiver, {self._rows} here; or other trees")
         transcript = state.transcript.hear(self.incoming)
         points, choice = base_choice(transcript, sent.point, _name(self.context, self._rows))
@@ -233,10 +238,10 @@ class ListTeller(Role[int]):
             raise PeerError("questions of a chunk that is not due")
         low, high = range_of(state.told, self._rows)
         size, transcript = high - low, state.transcript.hear(self.incoming)
-        gives = Gives.of(state.keys, sent.transfers, INDEX_BITS * size)
-        own = self._entries(sent.chunk, answers(self._scores[low:high], self._grid))
-        nonce = batch_nonce(transcript, f"list {sent.chunk}", own)
-        pads = gives.pads(0, INDEX_BITS * size, nonce, "list").reshape(size, INDEX_BITS, 2, 2)
+        gives = Gives.of(state.keys, sent.transfers, self.bits * size)
+        own = self._entries(sent.chunk, self._answers(self._scores[low:high]))
+        nonce = batch_nonce(transcript, f"list {sent.chunk}", self._text(low, high, own))
+        pads = gives.pads(0, self.bits * size, nonce, "list").reshape(size, self.bits, 2, 2)
         told = self._padded(sent.chunk, pads, own, nonce)
         state = replace(state, transcript=transcript, told=state.told + 1)
         messages: list[tuple[str, Any]] = [(peer, told)]
@@ -244,9 +249,20 @@ class ListTeller(Role[int]):
             return Turn(Done(), messages, self._rows, 1.0)
         return Turn(state, messages, progress=Share(state.told / chunks(self._rows), self._rows))
 
+    def _answers(self, scores: NDArray[Any]) -> NDArray[np.uint8]:
+        """To all questions, `uint8[n, 128]`."""
+        if self._grid is None:
+            raise MisuseError("a list without a grid of scores")
+        return answers(scores, self._grid)
+
     def _entries(self, chunk: int, own: NDArray[np.uint8]) -> Any:
         """What stands in the place of a chunk's answers, `[n, 128]`."""
         del chunk
+        return own
+
+    def _text(self, low: int, high: int, own: NDArray[Any]) -> NDArray[Any]:
+        """What a chunk's nonce follows from, so that no pad has two texts: its entries."""
+        del low, high
         return own
 
     def _padded(self, chunk: int, keys: NDArray[np.uint64], own: Any, nonce: bytes) -> Any:

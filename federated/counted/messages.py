@@ -8,19 +8,23 @@ from typing import Annotated
 import numpy as np
 
 from federated.counted.grid import BINS, MOST_POINTS, MOST_STRIDE, MOST_WIDE
+from federated.counted.ring import MOST_SPAN, PLACE_BITS
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS
 from federated.trees.splitting.messages import Extension
 from psi.protocol import Array, Length, Range, message
 
-__all__ = ["ANSWER", "LIST_ROWS", "QUESTIONS", "Answered", "CountShares"]
-__all__ += ["Questions", "ScoredAnswers", "Spread", "Stride"]
+__all__ = ["ANSWER", "LIST_ROWS", "QUESTIONS", "WIDE_ANSWER", "Answered", "CountShares"]
+__all__ += ["PadSeed", "Padded", "Questions", "ScoredAnswers", "Span", "Spread", "Stride"]
+__all__ += ["WideAnswers"]
 
 LIST_ROWS = 1 << 14
 """Rows of a chunk: their tables take some 60 MB while they are made."""
 QUESTIONS = 128
 ANSWER = QUESTIONS // 8
 """Bytes of a row's padded answers, a bit to each question."""
+WIDE_ANSWER = (1 << PLACE_BITS) // 8
+"""The same where there are several partners."""
 
 _MOST_GROUPS = 64
 
@@ -77,3 +81,37 @@ class ScoredAnswers:
     chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
     nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint16", width=QUESTIONS, most=LIST_ROWS)]
+
+
+@message(0x18)
+@dataclass(frozen=True)
+class Span:
+    """The receiver, to each of several partners: a turn is 2^(`span` / 2) of score."""
+
+    span: Annotated[int, Range(-MOST_SPAN, MOST_SPAN)]
+
+
+@message(0x19)
+@dataclass(frozen=True, repr=False)
+class PadSeed:
+    """A partner to the receiver: the seed of the pad that `Padded` has."""
+
+    seed: Annotated[bytes, Length(32)]
+
+
+@message(0x1A)
+@dataclass(frozen=True, repr=False)
+class Padded:
+    """A partner to the last one: its part of each row's score under a pad that two know."""
+
+    parts: Annotated[np.ndarray, Array("uint32", most=MOST_ROWS)]
+
+
+@message(0x1B)
+@dataclass(frozen=True)
+class WideAnswers:
+    """The last of several partners: as `Answered`, to 512 questions."""
+
+    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+    nonce: Annotated[bytes, Length(NONCE)]
+    answers: Annotated[np.ndarray, Array("uint8", width=WIDE_ANSWER, most=LIST_ROWS)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.counted.grid import ScoreGrid
+from federated.counted.grid import Cut, counts_of
 from federated.counted.messages import CountShares
 from federated.regression.noise import noise_of
 from psi.protocol import Context, Done, MisuseError, PeerError, Role, Turn, message
@@ -121,7 +121,7 @@ class CountsGiver(SumsGiver):
         context: Context,
         label_party: str,
         shares: Sequence[Words],
-        grid: ScoreGrid,
+        grid: Cut,
         noise: float,
         seed: bytes,
     ) -> None:
@@ -129,7 +129,7 @@ class CountsGiver(SumsGiver):
         self._grid = grid
 
     def _sums(self) -> Words:
-        return np.stack([self._grid.counted(share) for share in self._shares])
+        return np.stack([counts_of(self._grid, share) for share in self._shares])
 
 
 class CountsTaker(SumsTaker):
@@ -143,8 +143,8 @@ class CountsTaker(SumsTaker):
     Counts that cannot be are told by `possible`.
     """
 
-    def __init__(self, context: Context, shares: Sequence[Words], grid: ScoreGrid) -> None:
-        super().__init__(context, [grid.counted(share) for share in shares])
+    def __init__(self, context: Context, shares: Sequence[Words], grid: Cut) -> None:
+        super().__init__(context, [counts_of(grid, share) for share in shares])
 
 
 def possible(counts: Sequence[Counts], rows: Counts, noise: float) -> bool:

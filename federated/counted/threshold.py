@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.counted.grid import LANES, ScoreGrid
+from federated.counted.grid import Cut, ScoreGrid
 from federated.regression.plan import count_noise
 
 __all__ = ["EDGES", "MOST_RANGES", "NOTHING"]
@@ -70,7 +70,7 @@ def aimed(length: int, noise: float, rows: int) -> float:
     return min(float(rows), 1.02 * length + 3.0 * noise)
 
 
-def threshold(counts: Ints, grid: ScoreGrid, rows: float) -> float:
+def threshold(counts: Ints, grid: Cut, rows: float) -> float:
     """The score that about so many rows reach, the receiver's own middle left out.
 
     Args:
@@ -84,11 +84,8 @@ def threshold(counts: Ints, grid: ScoreGrid, rows: float) -> float:
     rising = np.maximum.accumulate(above[::-1])[::-1]
     falling = np.minimum.accumulate(above)
     between = np.maximum(0.0, (rising + falling) / 2)  # never rises
-    first = -(-np.arange(grid.bins + 1) * grid.places // grid.bins)  # rounded up
-    zero = grid.stride * (grid.points // 2) + LANES // 2
-    ends = (first - 0.5 - zero) * grid.step
     # tails are steep: the logarithm of rows is nearly straight between two ends
-    return float(np.interp(-np.log1p(rows), -np.log1p(between), ends))
+    return float(np.interp(-np.log1p(rows), -np.log1p(between), grid.ends()))
 
 
 def edges(grid: ScoreGrid) -> Floats:

@@ -71,9 +71,9 @@ class FeatureEnd(FeatureRows):
             return Turn(state, messages)
         told = self.context.store.get("final", 0).copy()
         if state.before:
-            told -= _pad(state.before + state.pad, self._rows)
+            told -= _pad(state.before + state.pad, len(told))
         if state.after:
-            told += _pad(state.pad + state.after, self._rows)
+            told += _pad(state.pad + state.after, len(told))
         full, own = state.models[0].weights, self._own_scores(state)
         fit = FeatureFit(
             coefficients=np.ldexp(full, state.scale),

@@ -63,7 +63,7 @@ class RegressionPlan:
         it with as much again, which stays the same in all evaluations.
     score_bits: a row's final number is told with noise of 2^-`score_bits` of the vector's
         standard deviation; to `FINEST_SCORES`. 0: none is, and counts of rows by score are opened
-        in its place (`counts`); of one partner, logistic.
+        in its place, or of numbers two sums (`federated.counted`).
     grid_bits: a partner's score is one of 2^grid_bits points of an even grid in a lookup.
     weighted: rows have weights, which their residuals are multiplied by; not in linear regression.
     column_bits: of a number that is on no small even grid, in gradients: up to 8 in one tree, more
@@ -98,8 +98,6 @@ class RegressionPlan:
             raise MisuseError("weights of a linear regression found, none allowed")
         if self.partners > 1 and self.link != "logistic":
             raise MisuseError(f"link {self.link!r} of {self.partners} partners found, one allowed")
-        if not self.score_bits and self.partners > 1:
-            raise MisuseError("score_bits = 0 of several partners, 1 or more allowed")
         if self.folds == 1 or (self.fold_evaluations and not self.folds):
             raise MisuseError(f"{self.folds} folds of {self.fold_evaluations} evaluations found")
         for name, value in (("penalty", self.penalty), ("noise", self.noise)):

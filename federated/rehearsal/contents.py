@@ -8,6 +8,15 @@ from __future__ import annotations
 
 __all__ = ["MESSAGES", "holds"]
 
+_SHARED = {
+    "Span": "how far all parties' parts of the score reach together, to a power of √2",
+    "PadSeed": "what seeds the numbers that one of several partners adds to its part of the score",
+    "Padded": (
+        "a partner's part of each record's score under these numbers, to the last partner, which "
+        "cannot take them off"
+    ),
+}
+"""Of several partners: a score becomes two shares."""
 _TREES = {
     "Offer": (
         "a random point; how many rows there are, and the sizes of the trees, "
@@ -317,6 +326,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Spread": "how far apart points of the partner's part of the score are, to a power of √2",
         "Stride": "how far those of the receiver's part are apart, and how many they are",
+        **_SHARED,
         "CountShares": (
             "the partner's part of counts of records by score, class and fold, or of sums over "
             "records, with noise: the receiver alone can complete them"
@@ -335,9 +345,15 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Spread": "how far apart points of the partner's part of the score are, to a power of √2",
         "Stride": "how far those of the receiver's part are apart, and how many they are",
+        **_SHARED,
         "Questions": (
-            "of each record which of 128 questions the receiver asks, under pads: one asks "
-            "nothing, the others whether the partner's part of the score reaches an edge"
+            "of each record which of 128 questions (of several partners 512) the receiver asks, "
+            "under pads: one asks nothing, the others whether the partner's part of the score "
+            "reaches an edge"
+        ),
+        "WideAnswers": (
+            "of each record yes or no to all 512 questions, each under a pad: the receiver can "
+            "open the one that it asked, one bit"
         ),
         "ScoredAnswers": (
             "of each record yes or no to all 128 questions, with the score behind each yes, each "

@@ -12,7 +12,7 @@ from federated.aggregate.share_parts import Parts
 from federated.binning import Worths
 from federated.contract.negotiation import Agreed
 from federated.contract.terms import Contract
-from federated.counted import ScoreGrid
+from federated.counted import Joined, RingGrid, ScoreGrid
 from federated.hidden_trees import HiddenFeature, HiddenLabel
 from federated.horizontal import HorizontalFit
 from federated.join_sum import JoinSumResult
@@ -42,6 +42,6 @@ RESULTS: dict[str, type] = {
         Added, AggregateResult, Agreed, CategoryResult, Column, FeatureFit, FeatureTrees, Forest,
         Held, HiddenFeature, HiddenLabel, History, HorizontalFit, JoinSumResult, LabelFit,
         LabelTrees, LaneKinds, Layout, Matches, MeasureResult, Opened, Parts, PartnerSplit, Place,
-        ScoreGrid, Tree, Worths,
+        Joined, RingGrid, ScoreGrid, Tree, Worths,
     )
 }  # fmt: skip

@@ -22,9 +22,8 @@ from federated.counted import (
     CountsGiver,
     CountsTaker,
     OwnNumbers,
+    RingGrid,
     ScoreGrid,
-    SpreadHearer,
-    SpreadTeller,
     SumsGiver,
     SumsTaker,
     bins_of,
@@ -41,6 +40,7 @@ from federated.regression import FeatureFit, LabelFit, count_noise
 from federated.sharing import BinHolder, ValueHolder
 from federated.steps.list_rows import hear_list, tell_list
 from federated.steps.outcome import Counted, Trained
+from federated.steps.score_parts import Parts, hear_parts, tell_parts
 from federated.steps.work import Work
 
 __all__ = ["feature_counts", "label_counts"]
@@ -54,11 +54,9 @@ def label_counts(work: Work, trained: Trained, fit: LabelFit) -> Counted:
         trained: the regression.
         fit: how it ended, with this party's part of each aligned row's final score.
     """
-    terms, context = trained.terms, work.session.context
-    peers, own = list(terms.partners), fit.own
+    terms, own = trained.terms, fit.own
     middle = float(own.mean())
-    step = f"counted/{terms.task}/spread"
-    grid: ScoreGrid = work.run(step, SpreadHearer(context(step), own - middle), peers)
+    parts = hear_parts(work, f"counted/{terms.task}/spread", terms.partners, own - middle)
     found = Counted(trained=trained, noise=count_noise(float(terms.noise)))
     if len(own):  # the fit's own part has the mean of the partner's in it, which it was told
         found.partners_mean = float(
@@ -66,12 +64,12 @@ def label_counts(work: Work, trained: Trained, fit: LabelFit) -> Counted:
         )
     groups = _groups(terms, has_answer(trained.label), trained.folds.astype(np.int8))
     if classes(terms):
-        _label_classes(work, found, grid, own - middle, groups)
-        found.middles = grid.middles() + middle
+        _label_classes(work, found, parts, groups)
+        found.middles, found.blur = parts.grid.middles() + middle, parts.grid.blur
     else:
-        _label_numbers(work, found, grid, fit, groups)
+        _label_numbers(work, found, parts.plain(), fit, groups)
     if terms.listed:
-        told = hear_list(work, terms, own, middle, grid)
+        told = hear_list(work, terms, parts, middle)
         if told.scores is not None:  # in the label's unit, before the model's link
             told = replace(told, scores=fit.told(told.scores))
         found.told = told
@@ -79,13 +77,14 @@ def label_counts(work: Work, trained: Trained, fit: LabelFit) -> Counted:
 
 
 def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
-    """The partner's part, after its `fit`."""
+    """The partner's part, after its `fit`; of several partners the last one counts."""
     context, peer = work.session.context, work.contract.receiver
-    step = f"counted/{terms.task}/spread"
-    grid: ScoreGrid = work.run(
-        step, SpreadTeller(context(step), peer, float(fit.own.std())), [peer]
-    )
-    numbers, points = not classes(terms), grid.theirs(fit.own)
+    step, deviation = f"counted/{terms.task}/spread", float(fit.own.std())
+    parts = tell_parts(work, step, terms.partners, fit.own, deviation)
+    if parts is None:
+        return
+    grid = parts.grid
+    numbers, points = not classes(terms), grid.theirs(parts.cut)
     trees, leaves, lanes = _shape(terms, grid)
     shares = []
     for number, group in enumerate(_groups(terms, fit.labelled, fit.folds)):
@@ -96,7 +95,7 @@ def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
         def give(low: int, high: int, group: np.ndarray = group) -> np.ndarray:
             rows = group[low:high]
             if numbers:
-                return number_lanes(fit.own[rows], grid, terms.model)
+                return number_lanes(fit.own[rows], parts.plain(), terms.model)
             return lanes_of(points[rows])
 
         step = f"counted/{terms.task}/{number}"
@@ -113,37 +112,40 @@ def feature_counts(work: Work, terms: TrainTerms, fit: FeatureFit) -> None:
         giver = CountsGiver(context(step), peer, every, grid, noise, seed)
     work.run(step, giver, [peer])
     if terms.listed:
-        tell_list(work, terms, fit.own, grid)
+        tell_list(work, terms, parts)
 
 
 def _groups(terms: TrainTerms, labelled: np.ndarray, folds: np.ndarray) -> list[np.ndarray]:
     return groups_of(labelled, folds, terms.folds, later=bool(terms.time))
 
 
-def _shape(terms: TrainTerms, grid: ScoreGrid) -> tuple[int, int, int]:
+def _shape(terms: TrainTerms, grid: ScoreGrid | RingGrid) -> tuple[int, int, int]:
     """Trees a row, their leaves, and lanes."""
     return (1, leaves_of(grid), LANES) if classes(terms) else (SUMS, SUM_LEAVES, SUMS)
 
 
 def _label_shares(
-    work: Work, terms: TrainTerms, grid: ScoreGrid, number: int, bins: list[np.ndarray]
+    work: Work,
+    terms: TrainTerms,
+    grid: ScoreGrid | RingGrid,
+    number: int,
+    bins: list[np.ndarray],
 ) -> list[np.ndarray]:
     """This party's shares of one group's sums by tree, leaf and lane."""
     trees, leaves, lanes = _shape(terms, grid)
     if not len(bins[0]):
         return [np.zeros((leaves, lanes), np.uint64)] * trees
     step = f"counted/{terms.task}/{number}"
-    holder = BinHolder(work.session.context(step), terms.partners[0], bins, [leaves] * trees, lanes)
-    found: list[np.ndarray] = work.run(step, holder, list(terms.partners))
+    peer = terms.partners[-1]
+    holder = BinHolder(work.session.context(step), peer, bins, [leaves] * trees, lanes)
+    found: list[np.ndarray] = work.run(step, holder, [peer])
     return found
 
 
-def _label_classes(
-    work: Work, found: Counted, grid: ScoreGrid, own: np.ndarray, groups: list[np.ndarray]
-) -> None:
-    """Rows counted by class and score; `own` is centred."""
-    terms = found.trained.terms
-    bins = bins_of(grid, own, _classes(found.trained))
+def _label_classes(work: Work, found: Counted, parts: Parts, groups: list[np.ndarray]) -> None:
+    """Rows counted by class and score."""
+    terms, grid = found.trained.terms, parts.grid
+    bins = bins_of(grid, parts.cut, _classes(found.trained))
     shares, rows = [], []
     for number, group in enumerate(groups):
         shares += _label_shares(work, terms, grid, number, [bins[group]])
@@ -151,7 +153,7 @@ def _label_classes(
         rows.append(np.bincount(of_class, minlength=OTHER)[:OTHER])
     step = f"counted/{terms.task}/open"
     taker = CountsTaker(work.session.context(step), shares, grid)
-    found.counts = work.run(step, taker, list(terms.partners))
+    found.counts = work.run(step, taker, [parts.peer])
     found.spoilt = not possible(found.counts, np.array(rows, np.int64), found.noise)
     if found.spoilt:  # nothing is made of these, and the partner sees no difference
         ends = np.linspace(np.zeros_like(rows), rows, grid.bins + 1, axis=-1)
@@ -159,7 +161,11 @@ def _label_classes(
 
 
 def _label_numbers(
-    work: Work, found: Counted, grid: ScoreGrid, fit: LabelFit, groups: list[np.ndarray]
+    work: Work,
+    found: Counted,
+    grid: ScoreGrid,
+    fit: LabelFit,
+    groups: list[np.ndarray],
 ) -> None:
     """What the joined score leaves unexplained of the label, by two sums a group."""
     trained, terms = found.trained, found.trained.terms

@@ -236,7 +236,7 @@ def _by_counts(counted: Counted) -> dict[str, Any]:
         found = explained(counted)
         share, rows = float(np.mean(found.shares[:folds])), int(found.rows[:folds].sum())
         return {"explained": round(share, 4), "held_out_rows": rows} | noise
-    width = width_of(counted.middles)
+    width = counted.blur * width_of(counted.middles)
     aucs = np.array([auc_of_counts(group, width) for group in counted.counts[:folds]])
     known = aucs[np.isfinite(aucs)]
     if not len(known):

@@ -1,6 +1,7 @@
 """Who is on a list, where no row's score is told: at one party, after a training whose rows were
 counted by score, or in the place of a scoring.
 
+With several partners the last one has a share of all scores and is the partner here.
 `listed/TASK/counts` and `listed/TASK/open`: rows that may be on it, by the score, under the
 partner's noise; by these the receiver finds the threshold. `listed/TASK/told`: a bit a row.
 """
@@ -20,10 +21,14 @@ from federated.counted import (
     CountsTaker,
     ListHearer,
     ListTeller,
+    RingGrid,
     ScoredHearer,
     ScoredTeller,
     ScoreGrid,
+    WideHearer,
+    WideTeller,
     aimed,
+    asked_places,
     bins_of,
     codes_of,
     lanes_of,
@@ -34,26 +39,24 @@ from federated.counted import (
 )
 from federated.sharing import BinHolder, ValueHolder
 from federated.steps.outcome import ToldList
+from federated.steps.score_parts import Parts
 from federated.steps.work import Work
 
 __all__ = ["hear_list", "tell_list"]
 
 
-def hear_list(
-    work: Work, terms: Listing, own: np.ndarray, middle: float, grid: ScoreGrid
-) -> ToldList:
+def hear_list(work: Work, terms: Listing, parts: Parts, middle: float) -> ToldList:
     """The receiver's part.
 
     Args:
         work: of the job.
         terms: of the training or the scoring.
-        own: `float64[rows]`, this party's part of each aligned row's score.
-        middle: their mean, by which they are centred.
-        grid: how scores are cut.
+        parts: what it has of each aligned row's score.
+        middle: the mean of its part, by which that is centred.
     """
-    context, (peer,), own = work.session.context, terms.partners, own - middle
-    may, grid = _who_may(work, terms.task), replace(grid, most=MOST_RANGES)
-    bins = bins_of(grid, own, np.where(may, 0, OTHER).astype(np.int8))
+    context, peer, own = work.session.context, parts.peer, parts.own
+    may, grid = _who_may(work, terms.task), _finer(parts.grid)
+    bins = bins_of(grid, parts.cut, np.where(may, 0, OTHER).astype(np.int8))
     step, noise = f"listed/{terms.task}/counts", noise_of_list(terms)
     holder = BinHolder(context(step), peer, [bins], [leaves_of(grid)], LANES)
     shares = work.run(step, holder, [peer])
@@ -65,6 +68,11 @@ def hear_list(
     step = f"listed/{terms.task}/told"
     if whole and terms.listed_bits:
         end, whole = -np.inf, False  # the lowest edge, for the scores' sake
+    if isinstance(grid, RingGrid):
+        joined, ask = parts.shared(), may & (not whole)
+        places = asked_places(own, joined.pads, ask, end, grid, joined.far)
+        told = work.run(step, WideHearer(context(step), peer, places), [peer])
+        return ToldList(asked=may, listed=may & ((told > 0) | whole), noise=noise)
     asked = questions(own, may & (not whole), end, grid)
     if not terms.listed_bits:
         told = work.run(step, ListHearer(context(step), peer, asked), [peer])
@@ -75,19 +83,22 @@ def hear_list(
     return ToldList(asked=may, listed=listed, noise=noise, scores=scores)
 
 
-def tell_list(
-    work: Work, terms: Listing, own: np.ndarray, grid: ScoreGrid, deviation: float = 0.0
-) -> None:
-    """The partner's part; `own` is its part of each aligned row's score.
+def tell_list(work: Work, terms: Listing, parts: Parts, deviation: float = 0.0) -> None:
+    """The partner's part, of several the last one's; `parts` is what it has of all scores.
 
     `deviation` is the least that counts as its standard deviation.
     """
-    context, peer = work.session.context, work.contract.receiver
-    grid = replace(grid, most=MOST_RANGES)
-    lanes = lanes_of(grid.theirs(own))
+    context, peer, own = work.session.context, parts.peer, parts.own
+    grid = _finer(parts.grid)
+    points = grid.theirs(parts.cut)
     step = f"listed/{terms.task}/counts"
     holder = ValueHolder(
-        context(step), peer, len(own), LANES, lambda low, high: lanes[low:high], columns=1
+        context(step),
+        peer,
+        len(own),
+        LANES,
+        lambda low, high: lanes_of(points[low:high]),
+        columns=1,
     )
     shares = work.run(step, holder, [peer])
     step = f"listed/{terms.task}/open"
@@ -95,11 +106,18 @@ def tell_list(
     giver = CountsGiver(context(step), peer, shares, grid, noise_of_list(terms), seed)
     work.run(step, giver, [peer])
     step = f"listed/{terms.task}/told"
+    if isinstance(grid, RingGrid):
+        work.run(step, WideTeller(context(step), peer, parts.cut), [peer])
+        return
     if not terms.listed_bits:
         work.run(step, ListTeller(context(step), peer, own, grid), [peer])
         return
     codes = codes_of(own, grid, terms.listed_bits, seed, deviation)
     work.run(step, ScoredTeller(context(step), peer, own, grid, codes), [peer])
+
+
+def _finer(grid: ScoreGrid | RingGrid) -> ScoreGrid | RingGrid:
+    return replace(grid, most=MOST_RANGES)
 
 
 def _who_may(work: Work, task: str) -> np.ndarray:

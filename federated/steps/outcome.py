@@ -145,7 +145,8 @@ class Counted:
     `counts` are of each group of rows `int64[2, bins]`: how many negatives and positives lie in
     each range of the score, with the partner's noise of a standard deviation of `noise`. Groups
     are the folds, or all labelled rows where there are none; then, where `trained` has a later
-    time, its rows. `middles` are the scores in the ranges' middles. Of a model of numbers there are
+    time, its rows. `middles` are the scores in the ranges' middles, `blur` how wide a range counts
+    as for an AUC, in its own width. Of a model of numbers there are
     no counts: `left` is how much deviance the joined score leaves in each group `float64[groups]`,
     `left_noise` the standard deviation that the partner's noise gives it. `told` is who is on a
     list, None where the contract has none. `partners_mean` is that of the partner's part, as it is
@@ -157,6 +158,7 @@ class Counted:
     noise: float
     counts: list[np.ndarray] = field(default_factory=list)
     middles: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    blur: float = 1.0
     left: np.ndarray = field(default_factory=lambda: np.zeros(0))
     left_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
     partners_mean: float = 0.0

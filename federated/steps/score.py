@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from federated.contract.parts import FeatureTerms
 from federated.contract.terms import Contract, ScoreTerms
-from federated.counted import ScoreGrid, SpreadHearer, SpreadTeller
 from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.ledger.listing import releases_of
 from federated.releases.told_scores import ToldScores
@@ -22,6 +21,7 @@ from federated.scoring.store import ModelStore
 from federated.scoring.sums import SumPartner, SumReceiver
 from federated.steps.list_rows import hear_list, tell_list
 from federated.steps.outcome import Scored
+from federated.steps.score_parts import hear_parts, tell_parts
 from federated.steps.step import Step
 from federated.steps.work import Work
 from federated.trees import FeatureModel, LabelModel
@@ -169,9 +169,8 @@ class Score(Step):
         work, step = self._work, f"listed/{terms.task}/spread"
         own = np.ldexp(part.fixed(work.aligned()).astype(np.float64), -FRACTION_BITS)
         middle = float(own.mean())
-        spread = SpreadHearer(work.session.context(step), own - middle)
-        grid: ScoreGrid = work.run(step, spread, list(terms.partners))
-        told = hear_list(work, terms, own, middle, grid)
+        parts = hear_parts(work, step, terms.partners, own - middle)
+        told = hear_list(work, terms, parts, middle)
         partners = np.full(len(own), float(part.card.get("partners_mean", 0.0)))
         if told.scores is not None:  # the partner's part there is less its mean in training
             partners += np.where(told.listed, told.scores - own, 0.0)
@@ -179,17 +178,13 @@ class Score(Step):
 
     def _tell_listed(self, terms: ScoreTerms, part: ModelPart) -> None:
         """The partner's part of it. All rows are booked: it sees nobody's question."""
-        work, step, receiver = (
-            self._work,
-            f"listed/{terms.task}/spread",
-            self._work.contract.receiver,
-        )
+        work, step = self._work, f"listed/{terms.task}/spread"
         work.reserve(f"score/{terms.task}")
         own = np.ldexp(part.fixed(work.aligned()).astype(np.float64), -FRACTION_BITS)
         own -= part.of_part.mean
-        spread = SpreadTeller(work.session.context(step), receiver, part.of_part.deviation)
-        grid: ScoreGrid = work.run(step, spread, [receiver])
-        tell_list(work, terms, own, grid, part.of_part.deviation)
+        parts = tell_parts(work, step, terms.partners, own, part.of_part.deviation)
+        if parts is not None:
+            tell_list(work, terms, parts, part.of_part.deviation)
 
     def _keep(self, found: Scored) -> None:
         """For the receiver's outputs, with who has released the model."""

@@ -167,16 +167,6 @@ def test_a_model_that_was_counted_is_kept_and_scores_later(
     [
         ({"target": [{"product": "x", "task": "churn", "top": 5}]}, "whose rows have no score"),
         ({"train": [CHURN | {"model": "scorecard"}]}, "1 to 12 for scorecard"),
-        (
-            {
-                "party": [
-                    BANK,
-                    BUREAU,
-                    {"name": "c", "table": "c.t", "keys": [["id"]], "features": ["d"]},
-                ]
-            },
-            "of one partner allowed",
-        ),
     ],
 )
 def test_what_needs_scores_is_refused_before_anything(more: dict[str, Any], said: str) -> None:

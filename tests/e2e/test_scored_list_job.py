@@ -180,7 +180,7 @@ def test_a_contract_of_a_list_beside_scores_or_of_several_is_none(
         ([LIST | {"tells": "scores"}], {}, "whose rows have no score"),
         ([LIST, LIST | {"product": "y"}], {}, "another list ranks"),
         (
-            [LIST],
+            [LIST | {"score_bits": 2}],
             {"party": [*job()["party"], BUREAU | {"name": "c", "table": "c.t"}]},
             "of one partner allowed",
         ),

@@ -6,7 +6,7 @@ number two sums over rows say how much the score leaves unexplained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates, sums_estimate
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["A_COUNTED_ROW", "count_bits", "counted_estimates", "counted_guard", "counted_how"]
-__all__ += ["counted_limit", "counted_words", "list_estimate"]
+__all__ += ["counted_limit", "counted_words", "list_estimate", "spread_limit", "widths"]
 
 A_COUNTED_ROW = 20 * 8 + 8 * LANES + 64
 """Bytes of a row that is counted: tree and transfers, lanes, check and turns. Two trees of two
 lanes, which sums of numbers take, are fewer."""
+A_SHARED_ROW = 4
+"""Bytes of a row of which one of several partners tells the last one its part, padded."""
 
 
 def _noise(terms: TrainTerms) -> float:
@@ -50,12 +52,12 @@ def counted_words(contract: Contract, terms: TrainTerms, folds: int) -> str:
     groups = ", by fold" * bool(folds)
     later = f", by themselves those from {terms.validate_from} on" * bool(terms.time)
     bits = f"{count_bits(terms):.2g} bits a record at most"
-    wide = f"how wide {partners}'s part of the final scores lies, to a factor of 1.4"
+    wide = f"how wide {partners}'s {widths(terms.partners)}, to a factor of 1.4"
     if classes(terms):
         return (
             f"NO number of any row: how many shared records of each class of {terms.label}{groups}"
             f"{later} lie in each of up to {BINS} ranges of the final score, each count with noise "
-            f"of {partners}'s of {noise} ({bits}); {wide}"
+            f"of {terms.partners[-1]}'s of {noise} ({bits}); {wide}"
         )
     return (
         f"NO number of any row: {SUMS} sums over the shared records with {terms.label}{groups}"
@@ -72,8 +74,10 @@ def counted_guard(terms: TrainTerms) -> str:
     if not classes(terms):
         they, mean = "sums", " in the mean"
         to = "times the most that one record can add to each sum that the score is measured by"
+    one = len(terms.partners) == 1
+    tells, it = ("tells", "it") if one else ("tell", terms.partners[-1])
     return (
-        f"{' and '.join(terms.partners)} tells no score of a record{but}; it adds noise of a "
+        f"{' and '.join(terms.partners)} {tells} no score of a record{but}; {it} adds noise of a "
         f"standard deviation of {count_noise(_noise(terms)):g} {to}, drawn once: these {they} tell "
         f"{count_bits(terms):.2g} bits of a record at most{mean}, whoever knows all other records "
         "and whatever is asked; what sums may tell stands below"
@@ -85,10 +89,24 @@ def counted_limit(terms: TrainTerms, step: str, rows: int) -> int | None:
     head = f"counted/{terms.task}"
     if terms.score_bits:
         return None
-    if step in (f"{head}/spread", f"{head}/open"):
+    if step == f"{head}/spread":
+        return spread_limit(terms.partners, rows)
+    if step == f"{head}/open":
         return FLOOR
     groups = [f"{head}/{number}" for number in range(max(1, terms.folds) + 1)]
     return FLOOR + rows * A_COUNTED_ROW if step in groups else None
+
+
+def widths(partners: Sequence[str]) -> str:
+    """Of what it is told how wide it lies."""
+    if len(partners) == 1:
+        return "part of the final scores lies"
+    return "parts of the final scores lie, of each"
+
+
+def spread_limit(partners: Sequence[str], rows: int) -> int:
+    """Bytes of the step in which it is agreed how scores are cut; several partners share them."""
+    return FLOOR + A_SHARED_ROW * rows * (len(partners) > 1)
 
 
 def counted_estimates(rates: Rates, rows: int, terms: TrainTerms) -> Iterator[Estimate]:

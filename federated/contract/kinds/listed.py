@@ -7,7 +7,7 @@ have no score then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from federated.contract.kinds.train import AUTO, TrainTerms
@@ -16,6 +16,7 @@ from federated.contract.rows import FLOOR
 from federated.counted import (
     A_QUESTION,
     A_SCORE,
+    A_WIDE_QUESTION,
     FINEST_LISTED,
     MOST_RANGES,
     answer_bits,
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Listing",
     "check_listed",
+    "joined_guard",
     "list_bits",
     "list_guard",
     "list_limit",
     "listed_end",
     "listed_words",
+    "spread_words",
 ]
 __all__ += ["instead_of_list", "noise_of_list"]
 
@@ -53,9 +56,12 @@ class Listing(Protocol):
 
 
 def check_listed(terms: Listing) -> None:
-    """Raise `PeerError` for a list of several partners, or scores told too finely."""
-    if terms.listed and len(terms.partners) > 1:
-        raise PeerError("a list told by a bit a record, of several partners")
+    """Raise `PeerError` for scores of a list that are told too finely, or of several partners."""
+    if terms.listed_bits and len(terms.partners) > 1:
+        raise PeerError(
+            f"scores of those on a list, of {len(terms.partners)} partners",
+            hint="[[target]] score_bits = 0: who is on it is told by one bit a record",
+        )
     if terms.listed_bits > FINEST_LISTED:
         raise PeerError(f"scores of a list with more than {FINEST_LISTED} score_bits")
     if terms.listed_bits and not terms.listed:
@@ -93,7 +99,7 @@ def listed_end(terms: Listing) -> str:
 
 def listed_words(contract: Contract, terms: Listing) -> Disclosure:
     """What the receiver learns."""
-    (partner,), me = terms.partners, contract.receiver
+    partner, me = terms.partners[-1], contract.receiver
     kind = "train" if isinstance(terms, TrainTerms) else "score"
     return Disclosure(
         f"{kind} {terms.task}",
@@ -119,17 +125,41 @@ def _scores(terms: Listing) -> str:
 
 def list_guard(contract: Contract, terms: Listing) -> str:
     """What the partner's officer is told of it."""
-    (partner,), me = terms.partners, contract.receiver
-    gets = "one bit"
+    partners, me = " and ".join(terms.partners), contract.receiver
+    gets, one = "one bit", len(terms.partners) == 1
     if terms.listed_bits:
         most = answer_bits(terms.listed_bits)
         gets = f"{most:.2g} bits (at a low one the score of every record)"
+    sees, whose = (f"{partners} sees", "part") if one else (f"{partners} see", "parts, added up,")
     return (
-        f"{me} chooses the threshold of the list of '{terms.task}': {partner} sees neither it nor "
+        f"{me} chooses the threshold of the list of '{terms.task}': {sees} neither it nor "
         "whom it asks about, who is listed, nor how many. A receiver that does not run this "
         f"software as it is may choose another one for each record, and gets {gets} of "
-        f"{partner}'s part of its score all the same; another list, of another training or job, is "
-        "another answer, and is booked by itself"
+        f"{partners}'s {whose} of its score all the same; another list, of another training or "
+        "job, is another answer, and is booked by itself"
+    )
+
+
+def spread_words(contract: Contract, partners: Sequence[str], name: str) -> str:
+    """What partner `name` learns of how wide parts of scores lie."""
+    if len(partners) == 1:
+        return f"how wide {contract.receiver}'s part of the final scores lies"
+    others = " and ".join([contract.receiver, *(each for each in partners if each != name)])
+    return f"how wide {others}'s parts of the final scores lie together, to a factor of 2"
+
+
+def joined_guard(contract: Contract, terms: Listing) -> Iterator[str]:
+    """What several partners' officers are told of who holds rows' scores between them."""
+    *others, last = terms.partners
+    if not others:
+        return
+    them, me = " and ".join(others), contract.receiver
+    yield (
+        f"{them} {'sends' if len(others) == 1 else 'send'} {last} a part of each record's final "
+        f"score of '{terms.task}' under pads that {me} knows: of all records' scores {last} and "
+        f"{me} have a random share each, and {last} adds the noise to counts. {last} and {me} who "
+        f"put together what they see read {them}'s part of the final score of every record, in "
+        f"full: take part only where they would not"
     )
 
 
@@ -142,5 +172,6 @@ def list_limit(terms: Listing, step: str, rows: int, a_counted_row: int) -> int 
         return FLOOR
     if step == f"{head}/counts":
         return FLOOR + rows * a_counted_row
-    row = A_QUESTION + A_SCORE * bool(terms.listed_bits)
+    several = len(terms.partners) > 1
+    row = A_WIDE_QUESTION if several else A_QUESTION + A_SCORE * bool(terms.listed_bits)
     return FLOOR + rows * row if step == f"{head}/told" else None

@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates
-from federated.contract.kinds.counted import A_COUNTED_ROW, list_estimate
+from federated.contract.kinds.counted import (
+    A_COUNTED_ROW,
+    list_estimate,
+    spread_limit,
+    widths,
+)
 from federated.contract.kinds.kind import Kind
 from federated.contract.kinds.listed import (
     check_listed,
     instead_of_list,
+    joined_guard,
     list_bits,
     list_guard,
     list_limit,
     listed_end,
     listed_words,
+    spread_words,
 )
 from federated.contract.kinds.train import LONGEST_TASK
 from federated.contract.parts import Disclosure, FeatureTerms, Release
@@ -97,9 +104,11 @@ class Score(Kind[ScoreTerms]):
         for terms in self.terms(contract):
             step, partners = f"score {terms.task}", " and ".join(terms.partners)
             if terms.listed:
-                for who, other in ((me, partners), (partners, me)):
-                    wide = f"how wide {other}'s part of the final scores lies"
-                    yield Disclosure(step, who, wide, "train.spread")
+                wide = f"how wide {partners}'s {widths(terms.partners)}"
+                yield Disclosure(step, me, wide, "train.spread")
+                for name in terms.partners:
+                    wide = spread_words(contract, terms.partners, name)
+                    yield Disclosure(step, name, wide, "train.spread")
                 yield listed_words(contract, terms)
                 learns = f"of records of {me} nothing"
             elif terms.row_bits:
@@ -136,6 +145,7 @@ class Score(Kind[ScoreTerms]):
             yield part_guard(terms)
             if terms.listed:
                 yield list_guard(contract, terms)
+                yield from joined_guard(contract, terms)
             elif terms.row_bits:
                 yield (
                     f"{partners} tells one bit of a record on each level, whatever "
@@ -166,7 +176,7 @@ class Score(Kind[ScoreTerms]):
         for terms in self.terms(contract):
             rows = joined_rows(contract, terms.partners)
             if terms.listed and step == f"listed/{terms.task}/spread":
-                return FLOOR
+                return spread_limit(terms.partners, rows)
             if (found := list_limit(terms, step, rows, A_COUNTED_ROW)) is not None:
                 return found
             if step == f"score/{terms.task}" and not terms.listed:

@@ -222,6 +222,8 @@ def check_train(terms: TrainTerms) -> None:
     _check_weights(terms)
     if terms.split != "horizontal" and not terms.partners:
         raise PeerError("a training of columns names no partner")
+    if len(set(terms.partners)) < len(terms.partners):
+        raise PeerError("a training names a partner twice")
     if bool(terms.time) != bool(terms.validate_from):
         raise PeerError("a training names a first day of validation without a column, or one alone")
     if terms.time and (terms.split == "horizontal" or not is_day(terms.validate_from)):

@@ -23,11 +23,13 @@ from federated.contract.kinds.label import label_guard, of_label, regression_bit
 from federated.contract.kinds.listed import (
     check_listed,
     instead_of_list,
+    joined_guard,
     list_bits,
     list_guard,
     list_limit,
     listed_end,
     listed_words,
+    spread_words,
 )
 from federated.contract.kinds.scorecard import card_words, check_card
 from federated.contract.kinds.train import (
@@ -161,6 +163,8 @@ class TrainVertical(Kind[TrainTerms]):
             yield label_guard(contract, terms, bits, few=terms.noise == AUTO)
             if len(terms.partners) > 1:
                 yield _together_guard(contract, terms)
+            if not terms.score_bits:
+                yield from joined_guard(contract, terms)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
         for terms in self.terms(contract):
@@ -232,8 +236,8 @@ def _instead(contract: Contract, terms: TrainTerms) -> Iterator[tuple[str, float
     """Other terms that tell less of a row, and how much: coarser scores a budget knows itself."""
     if terms.listed:
         yield from instead_of_list(terms, count_bits(terms))
-    alone = len(terms.partners) == 1 and not contract.joins(terms.partners[0])
-    if terms.score_bits and alone and not carded(terms):
+    joins = any(contract.joins(name) for name in terms.partners)
+    if terms.score_bits and not joins and not carded(terms):
         yield "score_bits = 0", count_bits(terms)
 
 
@@ -323,7 +327,7 @@ def _told(contract: Contract, terms: TrainTerms) -> list[Disclosure]:
         found.append(Disclosure(step, name, sums, "train.noise"))
         found.append(Disclosure(step, name, folds, "train.folds"))
         if not terms.score_bits:
-            wide = f"how wide {me}'s part of the final scores lies"
+            wide = spread_words(contract, terms.partners, name)
             found.append(Disclosure(step, name, wide, "train.spread"))
     return found
 

@@ -60,7 +60,9 @@ def tables(keys: Words, entries: Entries, nonce: bytes) -> Entries:
     return np.asarray(entries ^ (block ^ across).reshape(rows, -1))
 
 
-def looked_up(keys: Words, index: NDArray[np.uint8], sent: Entries, nonce: bytes) -> Entries:
+def looked_up(
+    keys: Words, index: NDArray[np.unsignedinteger], sent: Entries, nonce: bytes
+) -> Entries:
     """Entry `uint32[n]` at each index, by the keys of its bits `uint64[n, bits, 2]`."""
     rows, per = np.arange(len(keys)), PER_KEY >> (keys.shape[1] - LOW_BITS)
     up, down = _names(nonce, len(keys), per)
