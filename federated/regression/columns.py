@@ -109,6 +109,22 @@ class Columns:
         inverse *= scale[:, None] * scale
         return np.asarray(inverse @ cross)
 
+    def lone(self, rows: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """How far one of some rows stands alone in each integer column, `float64[integers]` each.
+
+        The square of the one that is farthest from their mean, and the sum of all such squares.
+        """
+        sums, squares = np.zeros(self.layout.integers), np.zeros(self.layout.integers)
+        low, high = np.full(self.layout.integers, np.inf), np.full(self.layout.integers, -np.inf)
+        for at in range(0, len(rows), _CHUNK):
+            part = self.integers(at, min(at + _CHUNK, len(rows)))[rows[at : at + _CHUNK]]
+            sums, squares = sums + part.sum(axis=0), squares + np.square(part).sum(axis=0)
+            low = np.minimum(low, part.min(axis=0, initial=np.inf))
+            high = np.maximum(high, part.max(axis=0, initial=-np.inf))
+        count = max(1, int(np.count_nonzero(rows)))
+        mean = sums / count
+        return np.square(np.maximum(high - mean, mean - low)), squares - count * mean**2
+
     def missed(self, x: Floats, back: Floats, values: Floats) -> Floats:
         """What rounding loses of the sums of `values: float64[n, v]` over x, `float64[v, p]`.
 

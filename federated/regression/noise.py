@@ -22,6 +22,7 @@ from federated.regression.schedule import Vector
 from psi.protocol import Random
 
 __all__ = [
+    "AMONG",
     "FADING",
     "LIKE",
     "OWN",
@@ -62,6 +63,9 @@ TERM = 0.7
 Its own gradients have it in all evaluations, so that no mean of inner products takes it away. One
 as large as the other party's noise cost bank_marketing's folds .0005 of AUC, this costs none.
 """
+AMONG = 20
+"""Rows of equal weight among which that term hides a label at least, where one row outweighs all
+others of a column; of as many no party takes a column in which fewer differ."""
 _LEAST, _TIMES = 0.25, 8.0
 """Of what is told of the label party's own model: the least noise, and how many times one record's
 part it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from federated.regression.columns import depths, largest, weights_of
 from federated.regression.descent import Metric
 from federated.regression.growing import Growing
 from federated.regression.messages import Lanes, Layout, Sums
-from federated.regression.noise import OWN, TERM, Veil, gaussians, lasting_noise, noise_of
+from federated.regression.noise import AMONG, OWN, TERM, Veil, gaussians, lasting_noise, noise_of
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import Floats
 from federated.regression.schedule import Evaluation
@@ -226,9 +227,18 @@ class Party(Growing[R]):
         vectors = self._evaluation(state).vectors
         if not state.veil:
             return np.zeros((len(vectors), back.shape[1]))
-        deviations = self._deviations(self._columns.layout) * TERM
+        deviations = np.maximum(self._deviations(self._columns.layout) * TERM, self._hiding)
         drawn = lasting_noise(state.veil, vectors, deviations, self._scale).view(np.int64)
         return np.asarray(drawn * 2.0**-self._scale @ back) * 2.0**state.unit
+
+    @cached_property
+    def _hiding(self) -> Floats:
+        """Noise by which a row that outweighs a column hides its label as among `AMONG` rows.
+
+        A label moves a sum by half a weight to each side, and those of the other rows hide it.
+        """
+        farthest, whole = self._columns.lone(self._labelled)
+        return np.append(0.0, np.sqrt(np.maximum(AMONG * farthest - whole, 0.0)) / 2)
 
     def _reach(self) -> float:
         """The most that magnitudes of residuals can add up to, in their unit."""

@@ -114,6 +114,29 @@ def test_the_label_of_a_row_far_out_adds_no_more_than_noise_covers() -> None:
     assert abs(lost[1] - lost[0]) < 0.4 * covered  # .18, by the bank's own fit
 
 
+def test_a_row_that_outweighs_its_column_hides_its_label_as_among_twenty() -> None:
+    """Twenty rows differ in the column, and one of them has as good as all its squares: a sum over
+    it is that row's label, under the term of the label party's own. It was .7 of the row."""
+    rows, rng = 4000, np.random.default_rng(6)
+    x = np.column_stack([rng.normal(size=rows), np.zeros(rows)])
+    x[:20, 1] = np.append(rng.normal(size=19), 3000.0)
+    y = (rng.random(rows) < 0.3).astype(np.int8)
+    bank = LabelParty(context("bank"), ["bureau"], x, y, plan=plan(rows, noise=1.0, column_bits=7))
+    line: Any = bank._lines[-1]
+    own = np.append(1.0, line._columns.integers(19, 20)[0]) @ bank._back
+    drawn = [
+        line._own_term(SimpleNamespace(number=0, last=0, unit=0, veil=b"%032d" % at), bank._back)
+        for at in range(300)
+    ]
+    times = np.std(drawn, axis=0)[0] / np.abs(own)
+    assert times[2] > 1.6  # 2.2; of 300 draws six deviations less is 1.65
+    farthest, whole = line._columns.lone(np.ones(rows, np.bool_))
+    others = line._hiding[1:] ** 2 + (whole - farthest) / 4
+    bits = np.log2(1 + farthest / 4 / others) / 2
+    assert bits.max() < np.log2(1 + 1 / 19) / 2 + 1e-9
+    assert line._hiding[1] == 0  # of a column as others are nothing changes
+
+
 LENGTH = 0.2
 """About a row's, by the metric."""
 
