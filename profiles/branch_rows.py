@@ -30,8 +30,15 @@ from federated.tables.matrix import numeric_matrix
 from federated.tables.source import Source
 from profiles.at_branch import at_branch
 from profiles.campaign.control import ControlGroup
-from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
-from profiles.exclusion.consent import admission_of
+from profiles.dictionary import (
+    campaign_notes,
+    dictionary,
+    list_notes,
+    noted,
+    origin_of,
+    profile_notes,
+)
+from profiles.exclusion.consent import admission_of, channels_of
 from profiles.horizontal_outputs import branch_model, worse_note
 from profiles.job import Job
 from profiles.kept_segments import SegmentsFile
@@ -46,6 +53,7 @@ from profiles.report import ReportData
 from profiles.report.measured import Model
 from profiles.report.render import render_report
 from profiles.report_data import segment_lines, target_summaries
+from profiles.ruled import ruled_segments, stages
 from profiles.said_tables import said_list, said_notes
 from profiles.segments import Segments, segments
 from profiles.spreadsheet import write_csv, write_workbook
@@ -152,12 +160,15 @@ def write_branch_rows(
     average = np.zeros(len(model.features))  # of all parties' rows
     why = score_reasons(standard, model.features, model.fit.part, zeros=zeros, average=average)
     why = pa.array(why.to_pylist(), pa.list_(pa.string()), mask=~whole)
-    found = _segments(job, standard, model, score, segments_file)
+    found = ruled_segments(job, tables, date.today())
+    if found is None:
+        found = _segments(job, standard, model, score, segments_file)
     facts, scores = table.select(own_facts(job, table)), {model.task: score}
+    admission, today = admission_of(tables, where), date.today()
     profiles = build_profiles(
-        facts, None, scores, found, {model.task: why}, entity=entity_column(job)
-    )
-    admission = admission_of(tables, where)
+        facts, None, scores, found, {model.task: why}, entity=entity_column(job), as_of=today,
+        stage=stages(job, tables, today), channels=channels_of(admission),
+    )  # fmt: skip
     shown = profiles if admission is None else profiles.filter(pa.array(admission.rows))
     lists = lists_of(job, profiles, tables, campaign, key=bytes.fromhex(model.contract))
     measured = branch_model(job, model.fit, tables)
@@ -240,7 +251,7 @@ def _write(job: Job, folder: Path, profiles: pa.Table, lists: Lists) -> list[str
     notes = profile_notes(job)
     notes |= {name: f"probability of {train.task} by the common model" for name in notes
               if name.startswith("score_")}  # fmt: skip
-    tables = {"profiles": noted(profiles, notes, own)}
+    tables = {"profiles": noted(profiles, notes, own, origin_of(job))}
     if lists.targets is not None:
         tables["targets"] = noted(lists.targets, list_notes(job), own)
     if lists.campaign is not None:

@@ -1,8 +1,12 @@
-"""What every column of the outputs is: a note in the Parquet files, and dictionary.csv."""
+"""What every column of the outputs is: notes in the Parquet files, and dictionary.csv.
+
+A field of a Parquet file has its meaning (`description`), and where they are known its `unit`, its
+`source`, the table or step that it is from, and whose it is (`party`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 
@@ -12,7 +16,21 @@ from profiles.own_table import entity_column
 from profiles.profile import listed_column, points_column, reasons_column, score_column
 from profiles.specs import ScoreSpec
 
-__all__ = ["NOTE", "campaign_notes", "dictionary", "list_notes", "noted", "profile_notes"]
+__all__ = [
+    "NOTE",
+    "ORIGINS",
+    "Origin",
+    "campaign_notes",
+    "dictionary",
+    "list_notes",
+    "noted",
+    "origin_of",
+    "profile_notes",
+]
+
+Origin = tuple[str, str, str]
+"""A column's unit, source and party, each "" where nothing is known."""
+ORIGINS = ("unit", "source", "party")
 
 NOTE = b"description"
 """The key under which a field's note stands in a Parquet file."""
@@ -60,12 +78,58 @@ def profile_notes(job: Job) -> dict[str, str]:
             f"what moves the score of {score.task} most, each with its part of the log-odds "
             "against the average of the training; partners' columns count as one"
         )
+    ruled = bool(job.segment_rules)
     return notes | {
-        "segment": f"cluster of the entity by {job.receiver}'s own features, from 1",
-        "segment_name": "what sets the cluster apart",
+        "stage": "stage of the life cycle by the job's rules; empty where none holds",
+        "segment": "segment of the entity by the job's rules, from 1"
+        if ruled
+        else f"cluster of the entity by {job.receiver}'s own features, from 1",
+        "segment_name": "the rule's name" if ruled else "what sets the cluster apart",
         "matched": _mark(job),
         "match_grade": "level of the keys that found the entity, from 1; empty where not matched",
+        "channels": "by which channels a lawful basis lets the entity be reached on that day",
+        "as_of": "the day on which the rows were read",
     }
+
+
+_UNITS = {
+    "rank": "place", "segment": "number", "match_grade": "level", "fold": "number",
+    "as_of": "day", "began": "day", "offer_value": "currency", "offer_cost": "currency",
+    "offer_left": "currency", "expected": "currency",
+}  # fmt: skip
+
+
+def origin_of(job: Job) -> Callable[[str], Origin]:
+    """Unit, source and party of the columns of `profiles.parquet`, by name."""
+    own, table = job.party(job.receiver), job.party(job.receiver).table
+    units = {}
+    if own.viewed:
+        from profiles.views import VIEWS  # an engine's library is behind it
+
+        units = {one.name: one.unit for view in VIEWS.values() for one in view.columns}
+    everybody = ", ".join(party.name for party in job.parties)
+    found: dict[str, Origin] = {}
+    for task in (*(one.task for one in job.trains), *(one.task for one in job.scores)):
+        of = f"model of {task}"
+        numbers = [one.task for one in job.trains if one.model in ("linear", "poisson")]
+        unit = "the label's unit" if task in numbers else "probability"
+        found |= {
+            score_column(task): (unit, of, everybody),
+            points_column(task): ("points", of, everybody),
+            reasons_column(task): ("log-odds", of, everybody),
+            listed_column(task): ("", of, everybody),
+        }
+    matched = ("", "alignment", everybody)
+    found |= dict.fromkeys(("segment", "segment_name", "stage"), ("", "segments", own.name))
+    found |= {"matched": matched, "match_grade": matched, "as_of": ("", "this run", own.name)}
+    found["channels"] = ("", "table of bases", own.name)
+
+    def origin(name: str) -> Origin:
+        unit, source, party = found.get(name, ("", table, own.name))
+        known = units.get(name, "") if name in own.viewed else ""
+        return unit or known or _UNITS.get(name, ""), source, party
+
+    return origin
 
 
 def _part(job: Job, score: ScoreSpec) -> str:
@@ -138,21 +202,39 @@ def campaign_notes(job: Job) -> dict[str, str]:
     }
 
 
-def noted(table: pa.Table, notes: Mapping[str, str], of_others: str) -> pa.Table:
-    """The table with a note on each column; `of_others` is that of columns without one."""
-    fields = [
-        field.with_metadata({NOTE: notes.get(field.name, f"{field.name} {of_others}").encode()})
-        for field in table.schema
-    ]
+def noted(
+    table: pa.Table,
+    notes: Mapping[str, str],
+    of_others: str,
+    origin: Callable[[str], Origin] | None = None,
+) -> pa.Table:
+    """The table with notes on each column.
+
+    Args:
+        table: one of the outputs.
+        notes: what columns are, by name.
+        of_others: the same of all others.
+        origin: unit, source and party by name; None: not told.
+    """
+    fields = []
+    for field in table.schema:
+        told = {NOTE.decode(): notes.get(field.name, f"{field.name} {of_others}")}
+        if origin is not None:
+            told |= dict(zip(ORIGINS, origin(field.name), strict=True))
+        fields.append(field.with_metadata({key: value for key, value in told.items() if value}))
     return table.cast(pa.schema(fields))
 
 
 def dictionary(files: Iterable[tuple[str, pa.Table]]) -> pa.Table:
-    """One row a column of these noted tables: file, column, type, what it is."""
+    """One row a column of these noted tables: file, column, type, unit, source, party, meaning."""
+    keys = (*ORIGINS, NOTE.decode())
     rows = [
-        (file, field.name, str(field.type), (field.metadata or {}).get(NOTE, b"").decode())
+        (
+            *(file, field.name, str(field.type)),
+            *((field.metadata or {}).get(key.encode(), b"").decode() for key in keys),
+        )
         for file, table in files
         for field in table.schema
     ]
-    names = ("file", "column", "type", "description")
+    names = ("file", "column", "type", *keys)
     return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})

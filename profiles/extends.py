@@ -36,6 +36,8 @@ _CALLED = {
     "target": "product",
     "offer": "name",
     "exclude": "reason",
+    "segment": "name",
+    "stage": "name",
 }
 """What tells the entries of an array apart."""
 _DEEPEST = 8

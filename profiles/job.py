@@ -38,6 +38,7 @@ from profiles.job_sections import (
 from profiles.label_section import LabelSpec, read_label
 from profiles.language import LANGUAGES
 from profiles.offers.spec import OfferSpec, read_offer
+from profiles.rule_sections import RuleSpec, read_rules
 from profiles.score_section import read_score
 from profiles.specs import (
     AlignSpec,
@@ -82,8 +83,9 @@ class Job:
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
     `receiver`, `valid_hours`, `retention_days` and `lang` are what `[job]` says; `parties`,
     `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `series`,
-    `profile`, `targets`, `excludes`, `offers`, `label` and `campaign` the other sections, each as
-    docs/JOB_FILE.md has it; `origins` says of each key in which file it stands.
+    `profile`, `targets`, `excludes`, `offers`, `label` and `campaign` the other sections,
+    `segment_rules` and `stage_rules` those called segment and stage, each as docs/JOB_FILE.md has
+    it; `origins` says of each key in which file it stands.
     """
 
     file: str
@@ -108,6 +110,8 @@ class Job:
     targets: tuple[TargetSpec, ...]
     campaign: CampaignSpec | None = None
     excludes: tuple[ExcludeSpec, ...] = ()
+    segment_rules: tuple[RuleSpec, ...] = ()
+    stage_rules: tuple[RuleSpec, ...] = ()
     offers: tuple[OfferSpec, ...] = ()
     scores: tuple[ScoreSpec, ...] = ()
     label: LabelSpec | None = None
@@ -237,6 +241,7 @@ def _job(root: TomlSection) -> Job:
     offers = tuple(read_offer(s, products) for s in root.tables("offer"))
     excludes = tuple(read_exclude(s, products, receiver) for s in root.tables("exclude"))
     series = read_series(root.table("series"))
+    rules = {key: read_rules(root.tables(key), key) for key in ("segment", "stage")}
     root.done()
     job = Job(
         file=root.file,
@@ -262,6 +267,8 @@ def _job(root: TomlSection) -> Job:
         targets=targets,
         campaign=campaign,
         excludes=excludes,
+        segment_rules=rules["segment"],
+        stage_rules=rules["stage"],
         offers=offers,
         label=label,
         series=series,

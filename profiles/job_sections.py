@@ -90,9 +90,11 @@ def read_party(section: TomlSection, horizontal: bool, entity: str) -> PartySpec
     if table.split(".", 1)[0] != name or "." not in table:
         raise section.fail("table", table, f'"{name}.TABLE"', "tables are named party.table")
     keys = () if horizontal else _keys(section)
-    features = with_views(section, section.texts("features", []), entity)
+    written = section.texts("features", [])
+    features = with_views(section, written, entity)
     section.done()
-    return PartySpec(name, table, keys, features)
+    viewed = tuple(column for column in features if column not in written)
+    return PartySpec(name, table, keys, features, viewed)
 
 
 def _check_vole(section: TomlSection, spec: AlignSpec) -> None:

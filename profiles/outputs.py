@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,15 @@ from profiles.binning_report import binning_metrics
 from profiles.branches import Cut, write_branches
 from profiles.campaign.control import ControlGroup
 from profiles.counted_outputs import counted_metrics, measured_counts, told_rows, told_scores
-from profiles.dictionary import campaign_notes, dictionary, list_notes, noted, profile_notes
-from profiles.exclusion.consent import admission_of
+from profiles.dictionary import (
+    campaign_notes,
+    dictionary,
+    list_notes,
+    noted,
+    origin_of,
+    profile_notes,
+)
+from profiles.exclusion.consent import admission_of, channels_of
 from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model, worse_note
@@ -45,6 +52,7 @@ from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
+from profiles.ruled import ruled_segments, stages
 from profiles.said_tables import said_list, said_notes
 from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
@@ -115,6 +123,9 @@ def write_outputs(
         points=points,
         entity=entity_column(job),
         told=told,
+        stage=stages(job, tables, date.today()),
+        channels=channels_of(admission_of(tables, job.party(job.receiver).table)),
+        as_of=date.today(),
     )
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
@@ -212,7 +223,7 @@ def _write_tables(
 ) -> tuple[list[str], dict[str, pa.Table]]:
     """Write the tables, each column with its note, and the dictionary of all of them."""
     own = f"of {job.party(job.receiver).table}, as it was read"
-    tables = {"profiles": noted(profiles, profile_notes(job), own)}
+    tables = {"profiles": noted(profiles, profile_notes(job), own, origin_of(job))}
     targets = lists.targets
     if targets is not None:
         tables["targets"] = noted(targets, list_notes(job), own)
@@ -315,15 +326,16 @@ def _segments(
     trained, own = federation.outcome.trained, job.party(job.receiver).features
     store = None if federation.models is None else ModelStore(federation.models)
     notes = list[str]()
-    if store is not None and not trained and table.num_rows:
+    by_rules = ruled_segments(job, federation.tables[job.receiver], date.today())
+    if by_rules is None and store is not None and not trained and table.num_rows:
         found, notes = segments_of_models(job, store, table)
         if found is not None:
             return found, notes
     whole = [one.encoder for one in trained if not one.terms.features]  # by all own columns
     plain = [one for one in whole if isinstance(one, Encoder)]
     encoder = plain[0] if plain else Encoder.fit(table, own) if own else None
-    found = None
-    if encoder is not None and encoder.names and table.num_rows:
+    found = by_rules
+    if found is None and encoder is not None and encoder.names and table.num_rows:
         matrix, names = encoder.transform(table)
         first = next(iter(scores.values()), None)
         before = None if file is None else file.before
@@ -333,7 +345,9 @@ def _segments(
     if store is not None:
         every = (*trained, *(one.trained for one in federation.outcome.counted))
         digest = federation.contract.digest
-        cut = None if found is None or encoder is None else KeptCut.of(found, encoder)
+        cut = None
+        if found is not None and by_rules is None and encoder is not None:
+            cut = KeptCut.of(found, encoder)
         made = [model_id(digest, one.terms.task) for one in every]
         ModelOutputs(lang=job.lang, cut=cut).keep(store, made)
     return found, notes if found is not None else []

@@ -32,6 +32,7 @@ from profiles.managers import check_managers
 from profiles.offers.chosen import OFFER_COLUMNS, check_numbers
 from profiles.offers.shown import COLUMNS, read_effects
 from profiles.routing import Routing, check_shared, routing_of
+from profiles.ruled import ruled_columns, ruled_segments, stages
 from profiles.targets import RESERVED
 from psi.protocol.errors import InputError, JobError
 
@@ -50,7 +51,7 @@ __all__ = [
     "who_may_be_told",
 ]
 
-_COMPUTED = ("segment", "segment_name", "matched", "match_grade")
+_COMPUTED = ("stage", "segment", "segment_name", "matched", "match_grade", "channels", "as_of")
 _ROLE = {"facts": "fact", "branches": "segment", "name": "name", "columns": "list column"}
 
 
@@ -80,13 +81,16 @@ def check_own(job: Job, source: Source, frozen: FrozenColumns | None = None) -> 
         if offer.channel and source.basis(table) is not None:
             check_channel(job, f"[[offer]] {offer.name!r}", offer.channel, source)
     ruled = ("[[exclude]]", tuple(own_columns_of(job, entity_column(job))))
-    for key, columns in (*_shown(job), ruled, ("[[offer]]", tuple(offer_columns(job)))):
+    grouped = ("[[segment]] or [[stage]] where", tuple(ruled_columns(job)))
+    for key, columns in (*_shown(job), ruled, grouped, ("[[offer]]", tuple(offer_columns(job)))):
         for column in columns:
             if column not in known:
                 raise InputError(
                     f"{job.file}: {key}: {table} has no column {column!r}",
                     hint=column_hint(column, known),
                 )
+    for grouped_by in (ruled_segments, stages):  # values that a rule cannot be held against
+        grouped_by(job, source, date.today())
     check_counted(job, source)
     check_types(job, source, frozen)
     _check_entity(job, source)
@@ -256,6 +260,8 @@ def extracts(job: Job, party: str, source: Source) -> list[Extract]:
         for name, columns in learning.items():
             found.append(Extract(name, tuple(dict.fromkeys(columns)), ("manager",)))
         found += rule_extracts(job, entity_column(job))
+        if columns := ruled_columns(job):
+            found.append(Extract(spec.table, tuple(columns)))
         if job.label is not None:
             found.append(Extract(job.label.counted, COUNTS))
         if columns := offer_columns(job):

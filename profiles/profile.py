@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def build_profiles(
     points: Mapping[str, Array] | None = None,
     entity: str = "",
     told: Mapping[str, pa.Array] | None = None,
+    stage: pa.Array | None = None,
+    channels: pa.Array | None = None,
+    as_of: date | None = None,
 ) -> pa.Table:
     """One row an entity of the receiver, in the order of `facts`.
 
@@ -76,11 +80,15 @@ def build_profiles(
         points: task to float[rows], points of a scorecard; NaN: none.
         entity: the identifying column of `facts`; its first one by default.
         told: task to bool[rows], who is on a list that was told by a bit a row.
+        stage: string[rows], of the life cycle.
+        channels: list<string>[rows], by which a lawful basis lets the entity be reached.
+        as_of: the day on which the rows were read.
 
     Columns: `entity`, the facts, the features, `score_TASK`, `points_TASK` of scorecards,
     `listed_TASK` where who is on a list was told and no score,
-    `reasons_TASK`, `segment` (from 1), `segment_name`, `matched`, `match_grade` (from 1, null where
-    not matched). A fact or feature of such a name becomes `fact_NAME`.
+    `reasons_TASK`, `stage`, `segment` (from 1), `segment_name`, `matched`, `match_grade` (from 1,
+    null where not matched), `channels`, `as_of`. A fact or feature of such a name becomes
+    `fact_NAME`.
 
     Raises:
         MisuseError: lengths that differ, a column that is not there, two tasks of one name.
@@ -90,8 +98,12 @@ def build_profiles(
     if entity not in facts.column_names:
         raise MisuseError(f"the facts have no column {entity!r}", hint="name the entity's column")
     computed = _computed(
-        rows, scores or {}, points or {}, reasons or {}, segment, matched, told or {}
+        rows, scores or {}, points or {}, reasons or {}, segment, matched, told or {}, stage
     )
+    if channels is not None:
+        computed["channels"] = channels
+    if as_of is not None:
+        computed["as_of"] = pa.array(np.full(rows, as_of, "datetime64[D]"))
     columns: dict[str, Any] = {"entity": facts.column(entity)}
     for table in (facts, features):
         if table is None:
@@ -152,6 +164,7 @@ def _computed(
     segment: Segments | None,
     matched: Array | None,
     told: Mapping[str, pa.Array],
+    stage: pa.Array | None,
 ) -> dict[str, pa.Array]:
     """The columns that a job adds."""
     columns: dict[str, pa.Array] = {}
@@ -172,6 +185,8 @@ def _computed(
         add(listed_column(task), listed)
     for task, why in reasons.items():
         add(reasons_column(task), why)
+    if stage is not None:
+        add("stage", stage)
     if segment is not None:
         add("segment", pa.array(segment.number, pa.int32()))
         names = pa.array(segment.descriptions, pa.string())

@@ -23,12 +23,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PartySpec:
-    """One `[[party]]`."""
+    """One `[[party]]`; `viewed` are those of its features that `view:NAME` stands for."""
 
     name: str
     table: str
     keys: tuple[tuple[str, ...], ...]
     features: tuple[str, ...]
+    viewed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

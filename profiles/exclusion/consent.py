@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from federated.tables.basis import ANY, Admission
@@ -16,7 +17,7 @@ from psi.protocol.errors import JobError
 if TYPE_CHECKING:
     from profiles.job import Job
 
-__all__ = ["admission_of", "check_channel", "reached"]
+__all__ = ["admission_of", "channels_of", "check_channel", "reached"]
 
 
 def admission_of(tables: Source, table: str) -> Admission | None:
@@ -54,3 +55,15 @@ def reached(admission: Admission, channel: str) -> np.ndarray:
         return admission.rows
     nobody = np.zeros(len(admission.rows), bool)
     return admission.channels.get(channel, admission.channels.get(ANY, nobody))
+
+
+def channels_of(admission: Admission | None) -> pa.Array | None:
+    """`list<string>[rows]`: by which channels a basis lets each row be reached; None where nothing
+    is said of bases, or none names a channel."""
+    named = [] if admission is None else [name for name in admission.channels if name != ANY]
+    if admission is None or not named:
+        return None
+    open_to = np.column_stack([admission.channels[name] for name in named])
+    ends = np.concatenate([[0], np.cumsum(open_to.sum(axis=1))]).astype(np.int32)
+    said = pa.array(named, pa.string()).take(pa.array(np.nonzero(open_to)[1]))
+    return pa.ListArray.from_arrays(pa.array(ends), said)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from federated.toml_sections import TomlSection
 
-__all__ = ["STAGES", "ExcludeSpec", "read_exclude"]
+__all__ = ["STAGES", "ExcludeSpec", "read_condition", "read_exclude"]
 
 STAGES = ("eligibility", "suppression")
 """Whom a product is not for; and whom nobody approaches now."""
@@ -32,6 +33,7 @@ class ExcludeSpec:
         within_days: dates of the last so many days leave out.
         before_days: dates before the last so many days leave out.
         missing: rows without a value are left out.
+        section: of the job file, for errors.
     """
 
     reason: str
@@ -45,6 +47,7 @@ class ExcludeSpec:
     within_days: int | None = None
     before_days: int | None = None
     missing: bool = False
+    section: str = "[[exclude]]"
     table: str = ""
     of: str = ""
     entity: str = ""
@@ -72,28 +75,47 @@ def read_exclude(section: TomlSection, products: Sequence[str], receiver: str) -
     table = section.text("table", "")
     if table and (table.split(".", 1)[0] != receiver or "." not in table):
         raise section.fail("table", table, f'"{receiver}.TABLE"')
-    numbers = {key: section.bound(key, -1e15, 1e15) for key in _NUMBERS}
-    days = {key: section.bound(key, 0, _LONGEST) for key in _DAYS}
     found = ExcludeSpec(
         reason=section.text("reason"),
         stage=section.text("stage", STAGES[0], STAGES),
         lists=section.names("lists", (), products),
-        column=section.text("column", ""),
-        equal=section.scalars("is"),
-        unequal=section.scalars("is_not"),
-        missing=section.flag("missing", False),
         table=table,
         of=section.text("of", ""),
         entity=section.text("entity", ""),
         product=section.text("product", ""),
-        below=numbers["below"],
-        above=numbers["above"],
-        within_days=_whole(section, "within_days", days["within_days"]),
-        before_days=_whole(section, "before_days", days["before_days"]),
+        **_condition(section),
     )
     section.done()
     _check(section, found)
     return found
+
+
+def read_condition(section: TomlSection, name: str, of: str) -> ExcludeSpec:
+    """A condition alone, on a column of the receiver's own table; raises as `read_exclude`.
+
+    Args:
+        section: as it was parsed.
+        name: of what it is a condition of.
+        of: the section of the job file that it is in.
+    """
+    found = ExcludeSpec(reason=name, section=of, **_condition(section))
+    section.done()
+    _check(section, found)
+    return found
+
+
+def _condition(section: TomlSection) -> dict[str, Any]:
+    numbers = {key: section.bound(key, -1e15, 1e15) for key in _NUMBERS}
+    days = {key: section.bound(key, 0, _LONGEST) for key in _DAYS}
+    whole = {key: _whole(section, key, days[key]) for key in _DAYS}
+    return {
+        "column": section.text("column", ""),
+        "equal": section.scalars("is"),
+        "unequal": section.scalars("is_not"),
+        "missing": section.flag("missing", False),
+        **numbers,
+        **whole,
+    }
 
 
 def _whole(section: TomlSection, key: str, value: float | None) -> int | None:

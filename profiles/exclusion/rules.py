@@ -134,7 +134,7 @@ def _columns(rule: ExcludeSpec, entity: str) -> list[str]:
 
 def holds(rule: ExcludeSpec, table: pa.Table, where: str, today: date) -> np.ndarray:
     """`bool[rows]`: where all conditions of a rule hold; a missing value holds where it says so."""
-    place, column = f"{where}, [[exclude]] {rule.reason!r}", table.column(rule.column)
+    place, column = f"{where}, {rule.section} {rule.reason!r}", table.column(rule.column)
     if rule.within_days is not None or rule.before_days is not None:
         true, missing = _of_days(rule, table, place, today)
     elif rule.below is not None or rule.above is not None:

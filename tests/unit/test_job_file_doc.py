@@ -24,6 +24,7 @@ HEADS = {
     "[profile]": "[profile]", "[[target]]": "[[target]]", "[campaign]": "[campaign]",
     "[[exclude]]": "[[exclude]]",
     "[[offer]]": "[[offer]]",
+    "[[segment]]": "[[segment]]",
     "[series]": "[series]",
 }  # fmt: skip
 BY_CATEGORY = "[[aggregate]] by category"
@@ -141,6 +142,7 @@ def base(section: str) -> dict[str, Any]:
             "target": [{"product": "p"}],
             "campaign": {"name": "c"},
         },
+        "[[segment]]": {"segment": [{"name": "s"}]},
         "[series]": {"series": {"name": "s"}},
     }
     return job | more.get(section, {})
