@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from profiles.cli.flow_options import Memory, Name, Tables, Threads
+from profiles.cli.flow_rows import say_reasons
 
 __all__ = ["labels"]
 
@@ -24,8 +25,8 @@ def labels(
 ) -> None:
     """Write the rows that a job's [label] trains on, a row an entity and cut-off, and counts.
 
-    Bind both files in tables.toml: the rows as the receiver's table of the job, the counts as what
-    `counted` names.
+    What is left out is told on stderr, with counts. Bind both files in tables.toml: the rows as the
+    receiver's table of the job, the counts as what `counted` names.
     """
     from federated.tables.bindings import TablesFile
     from profiles.copies import ROWS, note_copy
@@ -39,6 +40,7 @@ def labels(
     bound = TablesFile.load(tables)
     opened = Flows.load(tables, flows, threads=threads, memory=memory)
     rows, counts = training_table(asked, opened, dict(bound.tables))
+    say_reasons(opened)
     written = write_parquet(rows, out)
     write_counts(counts, out.with_suffix(".counts.csv"))
     note_copy(tables.parent, ROWS, out)

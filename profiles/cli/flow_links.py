@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from profiles.cli.flow_options import Memory, Name, Tables, Threads
+from profiles.cli.flow_options import Lang, Memory, Name, Tables, Threads
+from profiles.cli.flow_rows import say_reasons
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
+    from profiles.language import Language
 
 __all__ = ["links"]
 
@@ -42,6 +44,7 @@ def links(
     ] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="A Parquet file: a row a link.")] = None,
+    lang: Lang = "",
     threads: Threads = 0,
     memory: Memory = "",
 ) -> None:
@@ -53,12 +56,16 @@ def links(
     """
     import json
 
+    from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows import ties
     from profiles.flows.export import write_parquet
     from profiles.flows.flows import Flows
+    from profiles.language import LANGUAGES, language
     from psi.protocol.errors import InputError, MisuseError
 
+    check_lang(lang)
+    t = language(lang or LANGUAGES[0])
     opened = Flows.load(tables, flows, threads=threads, memory=memory)
     last = opened.last_day
     if last is None:
@@ -69,6 +76,7 @@ def links(
         raise MisuseError(
             f"--month {day:%Y-%m}: the data end on {last}", hint="a month that they hold"
         )
+    say_reasons(opened, lang, beside=False)
     found = ties.links(opened, day.year * 12 + day.month - 1, months)
     if kind is not None:
         found = found.filter(found["link"] == kind.value)
@@ -83,14 +91,29 @@ def links(
         typer.echo(json.dumps(rows, indent=1, default=str, ensure_ascii=False))
         return
     for row in rows:
-        typer.echo(_line(opened, row))
+        typer.echo(_line(opened, t, row))
     if not rows:
-        typer.echo("no links")
+        typer.echo(_none(opened, t, entity))
     if not opened.settings.person_links:
-        typer.echo(
-            "Links of natural persons are not told: person_links = true in "
-            f"[flows.{opened.settings.name}] would tell them."
-        )
+        typer.echo(t.say("flows.no_person_links", flow=opened.settings.name))
+
+
+def _none(flows: Flows, t: Language, entity: str) -> str:
+    """Why nothing is shown. Raises `InputError` for a name that is nowhere in the data, where the
+    bank lets links of persons be told; elsewhere a person and nobody get one answer."""
+    from profiles.flows.ties import whose
+    from psi.protocol.errors import InputError
+
+    if not entity:
+        return t.say("flows.no_links")
+    found = whose(flows, entity)
+    if found or not flows.settings.person_links:
+        return t.say(f"flows.no_links_{found or 'untold'}")
+    raise InputError(
+        f"{flows.settings.where}: ENTITY: no entity, account or counterparty of a readable row is "
+        "called so",
+        hint="an entity is named as the table of accounts does; --out has all ends of links",
+    )
 
 
 def _links(found: Any) -> list[dict[str, Any]]:
@@ -114,20 +137,24 @@ def _sums(found: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _line(flows: Flows, row: dict[str, Any]) -> str:
+def _line(flows: Flows, t: Language, row: dict[str, Any]) -> str:
     from federated.text import plain
 
-    digits = flows.settings.digits
+    def kind_of(end: str) -> str:
+        return row[f"{end}_kind"] or t.say("flows.link_elsewhere")
+
+    digits, link = flows.settings.digits, t.say(f"flows.link_{row['link']}")
     seen = f"{row['rows']:>9,} {row['minor'] / 10**digits:>20,.{digits}f}"
-    since = f"{row['first_day']} to {row['last_day']}"
+    since = t.say("flows.link_days", first=row["first_day"], last=row["last_day"])
     if "links" in row:
-        pair = " -> ".join(row[f"{end}_kind"] or "elsewhere" for end in ("source", "target"))
-        return f"{row['link']:<9} {pair:<22} {row['links']:>9,} links {seen} {since}"
+        pair = f"{kind_of('source')} -> {kind_of('target')}"
+        count = t.say("flows.link_count", links=f"{row['links']:>9,}")
+        return f"{link:<9} {pair:<22} {count} {seen} {since}"
     ends = [
-        f"{plain(row[end], 100) or 'persons'} ({row[f'{end}_kind'] or 'elsewhere'})"
+        f"{plain(row[end], 100) or t.say('flows.link_persons')} ({kind_of(end)})"
         for end in ("source", "target")
     ]
-    staff = f", {row['persons']:,} persons" if row["persons"] else ""
-    return (
-        f"{row['link']:<9} {' -> '.join(ends):<40} {seen} in {row['months']} months, {since}{staff}"
-    )
+    months = t.say("flows.link_months", months=row["months"])
+    staff = f"{row['persons']:,}" if row["persons"] else ""
+    staff = t.say("flows.link_staff", persons=staff) if staff else ""
+    return f"{link:<9} {' -> '.join(ends):<40} {seen} {months} {since}{staff}"

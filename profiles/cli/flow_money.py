@@ -42,7 +42,7 @@ def map_(
     from profiles.flows.page import map_page, write_flow_page
 
     check_lang(lang)
-    opened, typed = _typed(tables, flows, threads, memory)
+    opened, typed = _typed(tables, flows, threads, memory, lang)
     found = opened.stored(flow_map(typed, opened.taxonomy, opened.base.accounts), "map")
     rows = by_month(found).to_pyarrow().to_pylist()
     show_map(opened, lang, rows)
@@ -82,7 +82,7 @@ def report(
     opened = Flows.load(tables, flows, threads=threads, memory=memory)
     with seldom_collected():
         page = flow_page(opened, days, as_of.date() if as_of else None)
-    say_left_out(opened, page.rows)
+    say_left_out(opened, page.rows, lang)
     write_flow_page(page, out, lang or LANGUAGES[0])
     typer.echo(str(out))
 
@@ -111,7 +111,7 @@ def leaks(
     from profiles.flows.export import write_parquet
 
     check_lang(lang)
-    opened, typed = _typed(tables, flows, threads, memory)
+    opened, typed = _typed(tables, flows, threads, memory, lang)
     events = opened.stored(arithmetic.events_of(typed, opened.taxonomy), "events")
     found = arithmetic.leaks(typed, opened.taxonomy, days, events)
     if out is not None:
@@ -148,7 +148,7 @@ def breaks(
     from profiles.flows.export import write_parquet
 
     check_lang(lang)
-    opened, typed = _typed(tables, flows, threads, memory)
+    opened, typed = _typed(tables, flows, threads, memory, lang)
     day = as_of.date() if as_of else typed.day.max().to_pyarrow().as_py()
     found = arithmetic.breaks(opened.base, typed, opened.taxonomy, day, keep=opened.stored)
     if out is not None:
@@ -178,29 +178,45 @@ def score(
 ) -> None:
     """Hold types against a table of what they really are: "" where nobody could say.
 
-    With --leaks and --breaks those are held against what there is too, once found from the types of
-    the truth and once from own ones.
+    Precision of a type: of the rows that got it, the share whose truth it is. Recall: of the rows
+    whose truth it is, the share that got it. F1 is their harmonic mean. With --leaks and --breaks
+    those are held against what there is too, once found from the types of the truth (given) and
+    once from own ones.
     """
     from profiles.flows import breaks as of_breaks
     from profiles.flows import leaks as of_leaks
     from profiles.flows.score import PairScore, score_pairs, score_types, typed_as
+    from psi.protocol.errors import InputError
 
     opened, typed = _typed(tables, flows, threads, memory)
     real = _beside(opened, truth, "types", ("id", "type"))
     given = real.select("type").distinct().to_pyarrow().column("type")
     opened.taxonomy.check_codes(given.drop_null().to_pylist(), str(truth))
     found = score_types(typed, real)
+    if found.twice:
+        raise InputError(
+            f"{truth}: id: {found.twice:,} ids stand in several rows",
+            hint="one row an id is needed",
+        )
+    if not found.rows:
+        raise InputError(
+            f"{truth}: id: none of {found.unknown:,} is the id of a readable row",
+            hint="ids as the tables write them; with several sources an id is TABLE/ID",
+        )
     for code, (rows, precision, recall, both) in found.types.items():
         typer.echo(
             f"{code:<28} {rows:>9,} precision {precision:.3f} recall {recall:.3f} F1 {both:.3f}"
         )
-    for what, share in (
-        ("mean F1 over types with 50 rows", found.macro),
-        ("precision of typed", found.precision),
-        ("undecidable left untyped", found.undecided),
+    for what, share, none in (
+        ("mean F1 over types with 50 rows or more in the truth", found.macro, "no type has them"),
+        ("precision of typed rows", found.precision, "no row of the truth has a type"),
+        ("undecidable rows left untyped", found.undecided, "the truth has no undecidable row"),
     ):
-        typer.echo(f"{what}: {'no rows' if share is None else f'{share:.3f}'}")
-    typer.echo(f"rows {found.rows:,}, in the truth only {found.unknown:,}")
+        typer.echo(f"{what}: {none if share is None else f'{share:.3f}'}")
+    typer.echo(
+        f"rows of the truth compared: {found.rows:,}; not compared, since no readable row has "
+        f"their id: {found.unknown:,}"
+    )
 
     def told(what: str, whose: str, pairs: PairScore) -> None:
         typer.echo(
@@ -240,8 +256,8 @@ def _beside(flows: Flows, path: Path, what: str, columns: tuple[str, str]) -> An
     return ibis.memtable(table)
 
 
-def _typed(tables: Path, name: str, threads: int, memory: str) -> tuple[Flows, Any]:
+def _typed(tables: Path, name: str, threads: int, memory: str, lang: str = "") -> tuple[Flows, Any]:
     from profiles.flows.flows import Flows
 
     opened = Flows.load(tables, name, threads=threads, memory=memory)
-    return opened, typed_rows(opened)
+    return opened, typed_rows(opened, lang=lang)

@@ -18,7 +18,7 @@ from profiles.language import LANGUAGES, Language, language
 
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
-    from profiles.flows.summary import Untyped
+    from profiles.flows.summary import Reversals, Untyped
 
 __all__ = ["show_breaks", "show_leaks", "show_map", "show_types"]
 
@@ -26,7 +26,12 @@ Rows = Sequence[dict[str, Any]]
 
 
 def show_types(
-    flows: Flows, lang: str, rows: Rows, shares: dict[str, float], texts: Sequence[Untyped]
+    flows: Flows,
+    lang: str,
+    rows: Rows,
+    shares: dict[str, float],
+    texts: Sequence[Untyped],
+    back: Reversals,
 ) -> None:
     """Print types with counts and sums, what is known of all, and the largest untyped texts.
 
@@ -35,6 +40,7 @@ def show_types(
         rows: of `type_table`.
         shares: of `summary.shares`.
         texts: of `summary.untyped`.
+        back: of `summary.reversals`.
     """
     t = _head(flows, lang, "types_of", version=flows.taxonomy.version)
     print_rows(
@@ -51,6 +57,10 @@ def show_types(
         "money": shares["purpose known, money"], "some": shares["mechanism known, rows"],
     }  # fmt: skip
     typer.echo(f"\n{t.say('flows.lede', **known)}")
+    if back.rows:
+        said = {"rows": f"{back.rows:,}", "alone": f"{back.alone:,}"}
+        said |= {"amount": _amount(flows, back.minor), "currency": flows.settings.currency}
+        typer.echo(f"\n{t.say('flows.reversals', **said)}")
     if texts:
         typer.echo(f"\n{t.say('flows.untyped')}\n{t.say('flows.untyped_note')}\n")
         print_rows(

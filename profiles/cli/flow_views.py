@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from profiles.cli.flow_options import Memory, Name, Threads
+from profiles.cli.flow_rows import say_reasons
 
 __all__ = ["views"]
 
@@ -35,6 +36,7 @@ def views(
     """Write feature views, a row an entity, or list what columns they have.
 
     The file is one that `views` of a [party.table] names, so that a job can ask for view:NAME.
+    What is left out is told on stderr, with counts.
     """
     from federated.text import plain
     from profiles.views import VIEWS, columns_of, feature_frame
@@ -59,6 +61,7 @@ def views(
     opened = Flows.load(tables, flows, threads=threads, memory=memory)
     day = as_of.date()
     frame = feature_frame(opened, names, day, kind)
+    say_reasons(opened)
     written = write_parquet(frame, out, said_of(opened, names, day, kind))
     note_copy(tables.parent, ROWS, out)
     typer.echo(f"{out}: {written:,} entities, {len(columns)} columns, as of {day}")

@@ -77,6 +77,7 @@ def check(
     tables: Tables,
     flows: Name = "",
     as_json: Json = False,
+    lang: Lang = "",
     threads: Threads = 0,
     memory: Memory = "",
 ) -> None:
@@ -87,14 +88,17 @@ def check(
     import json
 
     from federated.text import plain
+    from profiles.cli.run import check_lang
     from profiles.flows.check import check_flows
+    from profiles.language import LANGUAGES, language
 
+    check_lang(lang)
     opened = _opened(tables, flows, threads, memory)
     found = check_flows(opened)
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
     else:
-        for line in found.lines(opened.settings.digits):
+        for line in found.lines(opened.settings.digits, language(lang or LANGUAGES[0])):
             typer.echo(plain(line, 1000))
     if not found.read:
         raise typer.Exit(4)
@@ -119,19 +123,22 @@ def type_(
     from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows.export import write_parquet
-    from profiles.flows.summary import shares, type_table, untyped
+    from profiles.flows.summary import reversals, shares, type_table, untyped
 
     check_lang(lang)
     opened = _opened(tables, flows, threads, memory)
     if out is not None:
-        written = write_parquet(typed_rows(opened), out)
+        written = write_parquet(typed_rows(opened, lang=lang), out)
         note_copy(tables.parent, ROWS, out)
         typer.echo(f"{out}: {written:,} rows")
     else:
         # the rest is not looked at
-        typed = typed_rows(opened, "entity", "kind", "way", "minor", "text", "type", "known")
+        looked_at = ("entity", "kind", "way", "minor", "text", "type", "known", "rule")
+        typed = typed_rows(opened, *looked_at, lang=lang)
         rows = type_table(typed).to_pyarrow().to_pylist()
-        show_types(opened, lang, rows, shares(typed), untyped(typed, opened.taxonomy))
+        texts = untyped(typed, opened.taxonomy)
+        back = reversals(typed, opened.taxonomy)
+        show_types(opened, lang, rows, shares(typed), texts, back)
 
 
 @app.command()
@@ -139,6 +146,7 @@ def explain(
     transaction: Annotated[str, typer.Argument(help="The transaction's id.")],
     tables: Tables,
     flows: Name = "",
+    lang: Lang = "",
 ) -> None:
     """Say why one transaction has its type: its text, and the rules and patterns that hold for it.
 
@@ -147,25 +155,31 @@ def explain(
     import re
 
     from federated.text import plain
+    from profiles.cli.run import check_lang
     from profiles.flows.classify import holding
+    from profiles.language import LANGUAGES, language
     from psi.protocol.errors import InputError
 
+    check_lang(lang)
+    t = language(lang or LANGUAGES[0])
     opened = _opened(tables, flows)
     row, rules = holding(opened.base, opened.taxonomy, transaction)
     if not row:
+        rows = opened.base.rows
+        lost = rows.filter(rows.id == transaction).select("refused").distinct().to_pyarrow()
+        why = f": left out ({', '.join(sorted(lost['refused'].to_pylist()))})" if len(lost) else ""
         raise InputError(
-            f"{opened.settings.where}: no readable row has this id",
+            f"{opened.settings.where}: no readable row has this id{why}",
             hint="fedprofile flows check counts those that are left out; with several sources an "
             "id is TABLE/ID",
         )
-    typer.echo(f"version {opened.taxonomy.version}")
+    typer.echo(t.say("flows.explain_version", version=opened.taxonomy.version))
     for what, said in (("text", row["text"]), ("counterparty", row["counterparty_name"])):
         if said:
-            typer.echo(plain(f"{what}: {said}", 300))
+            typer.echo(plain(t.say(f"flows.explain_{what}", said=said), 300))
     if not rules:
-        typer.echo("no rule holds: no type")
+        typer.echo(t.say("flows.explain_none"))
     for i, rule in enumerate(rules):
-        said = "" if i else " <- this one decides"
         asked = ", ".join(rule.asked)
         looked = ((rule.text, row["plain"]), (rule.name, row["plain_name"]))
         found = [
@@ -174,10 +188,14 @@ def explain(
             for one in patterns or ()
             if text and re.search(one, text)
         ]
-        by = f"{asked} ({', '.join(found)})" if found else asked
-        typer.echo(
-            plain(f"{rule.type} rule {rule.id!r}, priority {rule.priority}, by {by}{said}", 500)
+        line = t.say(
+            "flows.explain_rule",
+            type=rule.type,
+            rule=repr(rule.id),
+            priority=rule.priority,
+            by=f"{asked} ({', '.join(found)})" if found else asked,
         )
+        typer.echo(plain(line if i else f"{line} {t.say('flows.explain_first')}", 500))
 
 
 @taxonomy.callback(invoke_without_command=True)

@@ -19,6 +19,7 @@ from profiles.flows.settings import Bound, Source
 from profiles.flows.shown import shown_codes, shown_shapes
 from profiles.flows.times import drops_clock
 from profiles.flows.values import LONGEST
+from profiles.language import Language
 
 __all__ = ["FlowCheck", "check_flows"]
 
@@ -45,25 +46,31 @@ class FlowCheck:
         """For programs."""
         return {**self.__dict__, "bound": list(self.bound), "notes": list(self.notes)}
 
-    def lines(self, digits: int) -> list[str]:
-        """For people."""
+    def lines(self, digits: int, t: Language) -> list[str]:
+        """For people, in their language."""
         scale = 10**digits
-        left = self.rows - self.read
-        found = [f"flows {self.flow}, totals in {self.currency}", *self.bound, ""]
-        found.append(f"rows {self.rows:,}, read {self.read:,}, left out {left:,}")
+
+        def money(minor: int) -> str:
+            return f"{minor / scale:,.{digits}f}"
+
+        found = [t.say("flows.check_head", flow=self.flow, currency=self.currency)]
+        found += [t.told(line, "flow_bound") for line in self.bound]
+        counts = {"rows": self.rows, "read": self.read, "left": self.rows - self.read}
+        said = {name: f"{count:,}" for name, count in counts.items()}
+        found += ["", t.say("flows.check_rows", **said)]
         for source, reasons in self.refused.items():
-            found += [f"  {source}: {why}: {count:,}" for why, count in reasons.items()]
+            for why, count in reasons.items():
+                found.append(f"  {source}: {t.told(why, 'flow_reason')}: {count:,}")
         if self.read:
-            found.append(f"days {self.first} to {self.last}")
-            found.append(
-                f"in {self.inward / scale:,.{digits}f}, out {self.outward / scale:,.{digits}f}"
-            )
-            found.append(
-                "entities: " + ", ".join(f"{k} {n:,}" for k, n in sorted(self.entities.items()))
-            )
+            found.append(t.say("flows.check_days", first=self.first, last=self.last))
+            sums = {"inward": money(self.inward), "outward": money(self.outward)}
+            found.append(t.say("flows.check_sums", **sums))
+            kinds = ", ".join(f"{k} {n:,}" for k, n in sorted(self.entities.items()))
+            found.append(t.say("flows.check_entities", kinds=kinds))
         if self.empty_months:
-            found.append(f"months without a row: {', '.join(self.empty_months)}")
-        return [*found, *self.notes]
+            months = ", ".join(self.empty_months)
+            found.append(t.say("flows.check_months", months=months))
+        return [*found, *(t.told(note, "flow_note") for note in self.notes)]
 
 
 def check_flows(flows: Flows) -> FlowCheck:

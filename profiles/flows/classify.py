@@ -24,7 +24,17 @@ from profiles.flows.rules import Rule
 from profiles.flows.taxonomy import Taxonomy
 from profiles.flows.values import BARE, searched_text
 
-__all__ = ["BACK_DAYS", "TOLD", "classify", "holding", "pairs_of", "ranked", "told", "with_pairs"]
+__all__ = [
+    "BACK_DAYS",
+    "PAIRED",
+    "TOLD",
+    "classify",
+    "holding",
+    "pairs_of",
+    "ranked",
+    "told",
+    "with_pairs",
+]
 
 BACK_DAYS = 30
 PAIRED = "pair of a reversal"

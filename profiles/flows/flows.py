@@ -223,11 +223,28 @@ class Flows:
         return found
 
     @cached_property
+    def _reasons(self) -> list[dict[str, Any]]:
+        """Rows, first and last day by why they are left out ("": they are read): one pass."""
+        rows = self.base.rows
+        found: list[dict[str, Any]] = (
+            rows.group_by("refused")
+            .agg(rows=rows.count(), first=rows.day.min(), last=rows.day.max())
+            .to_pyarrow()
+            .to_pylist()
+        )
+        return found
+
+    @property
     def days(self) -> tuple[dt.date, dt.date] | None:
         """The days of the first and the last readable row; None where there is none."""
-        rows = self.base.good
-        found = rows.agg(first=rows.day.min(), last=rows.day.max()).to_pyarrow().to_pylist()[0]
-        return None if found["last"] is None else (found["first"], found["last"])
+        read = (one for one in self._reasons if not one["refused"])
+        return next(((one["first"], one["last"]) for one in read), None)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many rows are not read, by the reason, the largest first."""
+        lost = [(one["refused"], int(one["rows"])) for one in self._reasons if one["refused"]]
+        return dict(sorted(lost, key=lambda one: (-one[1], one[0])))
 
     @property
     def last_day(self) -> dt.date | None:

@@ -58,6 +58,7 @@ class FlowPage:
 
     Attributes:
         types: kind, type, way, rows, minor.
+        rows, given: those that could be read, and all.
         left: what leaked by the month it had come in.
         unknown: what left and was brought by no inflow in the data.
     """
@@ -69,6 +70,7 @@ class FlowPage:
     map: list[dict[str, Any]]
     days: int = 0
     rows: int = 0
+    given: int = 0
     shares: dict[str, float] | None = None
     types: tuple[tuple[str, str, str, int, int], ...] = ()
     leaks: tuple[Leak, ...] | None = None
@@ -111,6 +113,7 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
         **_head(flows, _map(flows, typed)),
         days=days,
         rows=int(told.pop("rows")),
+        given=flows.given,
         shares=told,
         types=tuple(
             (row["kind"], row["type"], row["way"], int(row["rows"]), int(row["minor"]))

@@ -32,6 +32,7 @@ class TypeScore:
 
     rows: int
     unknown: int
+    twice: int
     macro: float | None
     precision: float | None
     undecided: float | None
@@ -85,10 +86,13 @@ def score_types(typed: Any, truth: Any) -> TypeScore:
             id.
 
     `unknown` counts rows of truth that the flows do not have: they were left out, or never there.
+    `twice` counts ids of the truth in several rows, each of which then counts.
     """
     real = truth.select(of=truth.id.cast("string"), real=truth.type.fill_null(UNDECIDED))
     joined = real.left_join(typed.select("id", "type"), real.of == typed.id)
     unknown = int(joined.filter(joined.id.isnull()).count().to_pyarrow().as_py())
+    times = real.group_by("of").agg(n=real.count())
+    twice = int(times.filter(times.n > 1).count().to_pyarrow().as_py())
     found = joined.filter(joined.id.notnull())
     pairs = found.group_by(["real", "type"]).agg(rows=found.count()).to_pyarrow().to_pylist()
     rows = {(one["real"], one["type"]): int(one["rows"]) for one in pairs}
@@ -113,6 +117,7 @@ def score_types(typed: Any, truth: Any) -> TypeScore:
     return TypeScore(
         rows=sum(true.values()),
         unknown=unknown,
+        twice=twice,
         macro=sum(large) / len(large) if large else None,
         precision=right / typed_rows if typed_rows else None,
         undecided=rows.get((UNDECIDED, ""), 0) / open_rows if open_rows else None,

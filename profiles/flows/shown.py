@@ -44,8 +44,5 @@ def shown_shapes(table: Any, column: str) -> str:
     """How the texts of a column are written, with counts, the most common ways first."""
     each = table.select(shape=shape(table[column])).group_by("shape").agg(rows=lambda t: t.count())
     found = each.order_by(ibis.desc("rows"), "shape").limit(_SHAPES + 1).to_pyarrow().to_pylist()
-    said = [
-        f"{one['shape']!r} {one['rows']:,}" if one["shape"] else f"empty {one['rows']:,}"
-        for one in found[:_SHAPES]
-    ]
-    return ", ".join([*said, *(["others"] if len(found) > _SHAPES else [])])
+    said = [f"{one['shape']!r} {one['rows']:,}" for one in found[:_SHAPES]]
+    return ", ".join([*said, *(["…"] if len(found) > _SHAPES else [])])

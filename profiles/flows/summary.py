@@ -8,10 +8,11 @@ from typing import Any
 import ibis
 
 from federated.text import plain
+from profiles.flows.classify import PAIRED
 from profiles.flows.rules import needle
 from profiles.flows.taxonomy import Taxonomy
 
-__all__ = ["Untyped", "nearest", "shares", "type_table", "untyped"]
+__all__ = ["Reversals", "Untyped", "nearest", "reversals", "shares", "type_table", "untyped"]
 
 FEW = 5
 """An untyped text is shown where so many entities have it: what is rarer may name a person."""
@@ -27,6 +28,34 @@ class Untyped:
     rows: int
     minor: int
     near: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reversals:
+    """Rows that undo another, how many of them found none to cancel, and those ones' minor units:
+    a part of an amount, what is undone before it was booked or more than 30 days later."""
+
+    rows: int
+    alone: int
+    minor: int
+
+
+def reversals(typed: Any, taxonomy: Taxonomy) -> Reversals:
+    """Reversals, and what of them is not cancelled. A pair has one amount, so sums tell.
+
+    Args:
+        typed: with type, rule and minor.
+    """
+    back = typed.filter(typed.type.isin([one.code for one in taxonomy if one.reversal]))
+    (found,) = back.agg(
+        all=back.count(),
+        pairs=back.count(where=back.rule == PAIRED),
+        minor=back.minor.sum().fill_null(0),
+        undone=back.minor.sum(where=back.rule == PAIRED).fill_null(0),
+    ).to_pyarrow().to_pylist()  # fmt: skip
+    rows = int(found["all"]) - int(found["pairs"])
+    alone = rows - int(found["pairs"])
+    return Reversals(rows, alone, int(found["minor"]) - 2 * int(found["undone"]))
 
 
 def shares(typed: Any) -> dict[str, float]:

@@ -23,7 +23,7 @@ from profiles.flows.links import payroll_links
 if TYPE_CHECKING:
     from profiles.flows.flows import Flows
 
-__all__ = ["KINDS", "links", "neighbourhood"]
+__all__ = ["KINDS", "links", "neighbourhood", "whose"]
 
 KINDS = ("supplier", "grant", "owner", "payroll")
 """What links are called."""
@@ -96,6 +96,31 @@ def neighbourhood(found: Any, entity: str) -> Any:
     near = mine.select(near="source").union(mine.select(near="target"), distinct=True)
     found = found.semi_join(near, [("source", "near")])
     return found.semi_join(near, [("target", "near")])
+
+
+def whose(flows: Flows, name: str) -> str:
+    """What a name is that has no links: "entity", "account" (here), "elsewhere" or "".
+
+    Where links of natural persons are not to be told only companies and bodies here are found:
+    that a person is a customer, or is paid by one, is then told as little.
+    """
+    accounts, persons = flows.base.accounts, flows.settings.person_links
+    if accounts is not None:
+        held = accounts if persons else accounts.filter(accounts.kind.isin(["B", "G"]))
+        for column in ("entity", "account"):
+            if _some(held.filter(held[column] == name)):
+                return column
+    if not persons:
+        return ""
+    rows = flows.base.good
+    if accounts is None and _some(rows.filter(rows.entity == name)):
+        return "entity"
+    named = (rows.counterparty_account == name) | (rows.counterparty_name == name)
+    return "elsewhere" if _some(rows.filter(named)) else ""
+
+
+def _some(table: Any) -> bool:
+    return bool(table.limit(1).count().to_pyarrow().as_py())
 
 
 def _paid(flows: Flows, rows: Any) -> Any:

@@ -100,7 +100,8 @@ def bank(folder: Path) -> Path:
             year, month = 2025 + (8 + m) // 12, (8 + m) % 12 + 1
             level = 900 if year == 2026 and month >= leaves(i) else 50_000 + i
             levels.append(f"A{i},{year}-{month:02d}-01,{9 if i == 11 else level}")
-    tx.append("end,A0,2026-12-31,1,zzz")
+    tx += ["end,A0,2026-12-31,1,zzz", "none,A0,2026-12-31,0,zzz"]
+    levels.append("A0,2026-02-30,1")
     tables = {
         "tx": ["id,account,day,amount,text", *tx],
         "levels": ["account,day,amount", *levels],
@@ -129,6 +130,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.exit_code == 0
     assert f"label {NAME!r}" in done.output
+    assert "  the amount is zero: 1" in done.stderr.splitlines()
+    assert "balances] day: 1 days cannot be read: left out" in done.stderr
     return folder
 
 

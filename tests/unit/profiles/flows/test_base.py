@@ -11,6 +11,7 @@ import pytest
 
 from profiles.flows.check import check_flows
 from profiles.flows.flows import Flows
+from profiles.language.recognised import recognised
 from psi.protocol.errors import FedprofileError, InputError, JobError
 from tests.unit.profiles.flows.made import flows_of, rows_of, tables_file
 
@@ -31,7 +32,10 @@ BAD = """1,A,2024-01-31,"1,234.50",C,CNY,x
 
 
 def test_what_cannot_be_read_is_counted_and_nothing_else(tmp_path: Path) -> None:
-    found = check_flows(Flows.load(tables_file(tmp_path, BAD)))
+    flows = Flows.load(tables_file(tmp_path, BAD))
+    found = check_flows(flows)
+    assert flows.left_out == found.refused["bank.tx"]
+    assert all(recognised(why, "flow_reason") for why in flows.left_out)
     assert found.refused == {
         "bank.tx": {
             "after the account was closed": 1,
@@ -113,8 +117,10 @@ def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) 
         "category: 1 orders of one that no rule asks for: "
         "1 codes on 1 rows, 1 at most each, written 'a' 1"
     )
-    notes = [note.removeprefix("tables.toml: [flows.f.") for note in check_flows(flows).notes]
-    assert notes == [
+    notes = check_flows(flows).notes
+    assert all(recognised(note, "flow_note") for note in notes)
+    notes = tuple(note.removeprefix("tables.toml: [flows.f.") for note in notes)
+    assert notes == (
         "accounts] kind: 10 accounts of no known kind are taken for consumers: 'Q' 10",
         "accounts] closed: 10 days cannot be read: taken for none",
         "accounts] closed: 1 accounts before they were opened: no row of them is read",
@@ -128,7 +134,7 @@ def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) 
         "balances] account: 1 levels of accounts that are not in theirs: left out",
         "orders] amount: 1 cannot be read: no payment is known by them; they are written 'a' 1",
         "orders]: no rule asks for an order's category, so they say nothing yet",
-    ]
+    )
 
 
 ZONES = (

@@ -59,8 +59,16 @@ def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[st
     text = said(capsys, "flows", "explain", "1", "--tables", file)
     assert "C.fee rule 'text', priority 30, by text ('bank fee') <- this one decides" in text
     assert "text: BANK FEE" in text
-    with pytest.raises(InputError, match="no readable row has this id"):
+    text = said(capsys, "flows", "explain", "1", "--tables", file, "--lang", "zh")
+    assert "C.fee 的规则 'text'，优先级 30，依据 text ('bank fee') <- 由它决定" in text
+    lost = r"no readable row has this id: left out \(the amount is zero\)"
+    with pytest.raises(InputError, match=lost):
         said(capsys, "flows", "explain", "3", "--tables", file)
+    with pytest.raises(InputError, match=r"no readable row has this id \("):
+        said(capsys, "flows", "explain", "9", "--tables", file)
+    assert "\nbank.tx: 金额为零: 1\n" in said(
+        capsys, "flows", "check", "--tables", file, "--lang", "zh"
+    )
 
 
 def test_rows_left_out_are_told_beside_what_is_shown(
@@ -78,6 +86,36 @@ def test_rows_left_out_are_told_beside_what_is_shown(
             "1 of 3 rows are left out, since they cannot be read: fedprofile flows check says why\n"
         ), words
         assert "left out" not in told.out
+    views = ["--view", "flow_behaviour", "--as-of", "2024-02-02", "--out", str(tmp_path / "v")]
+    app(["flows", "views", *views, "--tables", file], standalone_mode=False)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "1 of 3 rows are left out, since they cannot be read: fedprofile flows check says why",
+        "  the amount is zero: 1",
+    ]
+
+
+BACK = """1,A,2024-01-10,100,D,CNY,POS
+2,A,2024-01-11,100,C,CNY,冲正
+3,A,2024-01-12,50,D,CNY,POS
+4,A,2024-01-13,20,C,CNY,冲正
+5,A,2024-01-14,7,C,CNY,冲正
+6,A,2024-01-15,7,D,CNY,POS
+"""
+
+
+@pytest.mark.parametrize(("lang", "line"), [
+    ("en", "Rows that reverse another: 3. Of them 2 (27.00 CNY) found none to cancel: "),
+    ("zh", "冲正 3 笔，其中 2 笔（27.00 CNY）没有找到被冲的交易："),
+])  # fmt: skip
+def test_reversals_of_a_part_and_early_ones_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lang: str, line: str
+) -> None:
+    file = bank(tmp_path, BACK)
+    few_types(tmp_path, "C.reversal")
+    few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')
+    Path(file).write_text(few, "utf-8")
+    assert f"\n{line}" in said(capsys, "flows", "type", "--tables", file, "--lang", lang)
 
 
 @pytest.mark.parametrize("command", ["type", "map", "leaks", "breaks", "links", "report", "views"])

@@ -17,7 +17,8 @@ MORE = "".join(f"x{i},Z{i},2024-02-0{1 + i},1,D,CNY,qwzzz<b>\n" for i in range(5
 def test_the_page_says_what_leaks_what_stopped_and_what_has_no_type(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lang: str, pay: str, left: str
 ) -> None:
-    file, page = bank(tmp_path, MONEY + MORE), tmp_path / "page.html"
+    zero = "y,A,2024-02-01,0,D,CNY,x\n"
+    file, page = bank(tmp_path, MONEY + MORE + zero), tmp_path / "page.html"
     said(
         capsys, "flows", "report", "--tables", file, "--out", str(page), "--lang", lang,
         "--as-of", "2024-05-01", "--days", "3",
@@ -31,6 +32,7 @@ def test_the_page_says_what_leaks_what_stopped_and_what_has_no_type(
     assert any(row[0] == pay and row[1:4] == ["1", "100", "0"] for row in rows)
     assert 'class="wide picture"' in text  # what its style makes wide enough to read
     assert "qwzzz&lt;b&gt;" in text
+    assert ("1 of 11 rows are left out" if lang == "en" else "11 行中有 1 行无法读取") in text
     assert ("10 transactions" if lang == "en" else "共 10 笔") in text
 
 

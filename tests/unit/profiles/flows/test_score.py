@@ -40,9 +40,14 @@ def test_the_command_reads_a_truth_beside(
     (tmp_path / "truth.csv").write_text("id,type\n1,C.fee\n2,\n3,C.fee\n")
     text = said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
     assert "C.fee" in text
-    assert "precision of typed: 1.000" in text
-    assert "undecidable left untyped: 1.000" in text
-    assert "rows 2, in the truth only 1" in text
+    assert "mean F1 over types with 50 rows or more in the truth: no type has them" in text
+    assert "precision of typed rows: 1.000" in text
+    assert "undecidable rows left untyped: 1.000" in text
+    assert "compared: 2; not compared, since no readable row has their id: 1" in text
+    for lines, wrong in (("7,C.fee\n8,\n", "none of 2 is the id"), ("1,\n1,\n", "1 ids stand in")):
+        (tmp_path / "truth.csv").write_text(f"id,type\n{lines}")
+        with pytest.raises(InputError, match=rf"truth\.csv: id: {wrong}"):
+            said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
     (tmp_path / "truth.csv").write_text("id,type\n1,C.feee\n")
     with pytest.raises(InputError, match=r"truth\.csv: no type 'C\.feee'") as found:
         said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)

@@ -16,7 +16,7 @@ from profiles.cli import app
 from profiles.cli.flow_links import Kind
 from profiles.flows.flows import Flows
 from profiles.flows.ties import KINDS, links, neighbourhood
-from psi.protocol.errors import MisuseError
+from psi.protocol.errors import InputError, MisuseError
 from tests.unit.profiles.flows.made import few_types, flows_of, rows_of
 from tests.unit.profiles.flows.test_breaks import paid
 
@@ -139,11 +139,20 @@ def test_the_command_tells_sums_or_one_neighbourhood(
     assert text.splitlines()[0].split()[:5] == ["supplier", "maker", "(B)", "->", "mill"]
     # a person here, and somebody nobody has heard of, get one answer
     assert said("p0") == said("nobody") == said("p0", "--kind", "owner")
-    assert said("p0").startswith("no links\n")
+    assert said("p0").startswith("no links: no company or government body here is called so")
+    assert said("P0") == said("P0", "--kind", "grant") == said("nobody")
+    assert "this entity is here, but in these months" in said("mill", "--month", "2026-03")
+    assert "this is an account here" in said("MILL")
+    assert said("shop", "--lang", "zh").splitlines()[0].split()[:3] == ["代发工资", "shop", "(B)"]
     with pytest.raises(MisuseError, match="the data end on 2026-06-10"):
         said("--month", "2026-07")
     out = tmp_path / "links.parquet"
     file.write_text(TABLES.replace("[flows.f]\n", "[flows.f]\nperson_links = true\n"), "utf-8")
+    assert "rows name it as a counterparty" in said("elsewhere", "--kind", "grant")
+    assert "this is an account here" in said("P0")
+    with pytest.raises(InputError, match="ENTITY: no entity, account or counterparty") as error:
+        said("nobody")
+    assert "nobody" not in str(error.value)
     said("--out", str(out))
     assert {("payroll", "shop", f"p{i}") for i in range(5)} <= set(
         zip(*(pq.read_table(out)[n].to_pylist() for n in KEYS[:3]), strict=True)

@@ -10,6 +10,7 @@ import pytest
 
 from profiles.flows.check import check_flows
 from profiles.flows.flows import Flows
+from profiles.language import language
 from psi.protocol.errors import InputError
 from tests.unit.profiles.flows.made import flows_of, rows_of, tables_file
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_read_is_shown_by_how_it_is_written() -> None:
     }
     amount, time = found.notes
     assert amount == (
-        "transactions amount: what cannot be read is written '99.999.999,99' 2, empty 1, '9a9' 1, "
+        "transactions amount: what cannot be read is written '99.999.999,99' 2, '' 1, '9a9' 1, "
         "'字' 1, '９９ 字' 1"
     )
     assert time == ("transactions time: what 'yyyy-mm-dd' does not read is written '99/99/999' 1")
@@ -112,3 +113,17 @@ def test_a_shape_in_each_form_of_dates_keeps_its_marks() -> None:
     settings = replace(given.settings, sources=(replace(source, dates="yyyymmdd"),))
     (note,) = check_flows(Flows(settings, given.engine)).notes
     assert note.endswith("what 'yyyymmdd' does not read is written '99.99.999 99:99' 1")
+
+
+def test_what_check_says_is_said_in_chinese_too(tmp_path: Path) -> None:
+    rows = (
+        TWICE
+        + "5,A,2024-01-31T10:00Z,5,C,CNY,x\n6,A,2024-13-31,5,C,CNY,x\n7,A,2024-01-31,5,Q,CNY,x\n"
+    )
+    found = check_flows(Flows.load(tables_file(tmp_path, rows)))
+    assert len(found.notes) == 5
+    lines = found.lines(2, language("zh"))
+    assert lines[0] == "流水 f，合计单位 CNY"
+    assert "  bank.tx: 流水号重复，而账号、金额、方向或日期不同: 2" in lines
+    said = [line for line in lines if line.strip()]
+    assert [one for one in said if not any("\u4e00" <= c <= "\u9fff" for c in one)] == []
