@@ -25,7 +25,7 @@ from federated.node.signed_contract import contract_at_rest
 from federated.session.journal import can_resume, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
-from federated.session.routers import MemoryRouter
+from federated.session.routers import MemoryRouter, Silence
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
 from federated.store.files import write_atomic
@@ -213,11 +213,12 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
         place.begin(run, job_file)
         try:
             yield held
-        except FedprofileError as error:
+        except FedprofileError as found:
+            error = _for_whom(run, found)
             said_no = "refused" if error.exit_code == Refused.exit_code else "failed"
             state = "stopped" if place.stop_file.exists() else said_no
             place.end(state, error.message, error.hint)
-            raise
+            raise error from None
         except KeyboardInterrupt:
             place.end("failed", "interrupted")
             again = f"fedprofile job resume {run.id} goes on with it, job stop {run.id} ends it"
@@ -225,6 +226,18 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
         except BaseException as error:
             place.end("failed", type(error).__name__)
             raise
+
+
+def _for_whom(run: Run, error: FedprofileError) -> FedprofileError:
+    """The error; of one who has heard nothing for too long, with whom everybody waited for."""
+    whom = run.waits_for() if isinstance(error, Silence) else []
+    if not whom:
+        return error
+    return Silence(
+        f"{error.message}: it waited for {' and '.join(whom)}",
+        hint=f"fedprofile job resume {run.id} waits on, for longer with --wait HOURS; job stop "
+        f"{run.id} ends it",
+    )
 
 
 def _consider(participant: Participant, asked: Contract, home: NodeHome, halt: Event) -> None:

@@ -66,7 +66,9 @@ _REASONS = {
 }  # fmt: skip
 _UNKNOWN = _Reason("has ended the session", _LOG)
 _SAME = {"CodecError": "PeerError", "PhaseError": "PeerError", "OlderCopy": "EnvironmentFailed"}
-_SAME |= {"Undecided": "EnvironmentFailed"}
+_SAME |= {"Undecided": "EnvironmentFailed", "PutBack": "EnvironmentFailed"}
+_SAME |= {"OverBudget": "Declined", "NotOpened": "PeerError", "OtherFields": "PeerError"}
+_SAME |= {"MisuseError": "JobError"}
 
 
 def left_words(peer: str, error: str) -> str:

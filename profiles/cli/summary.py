@@ -15,6 +15,7 @@ def print_summary(result: JobResult) -> None:
 
     from federated.text import plain
     from profiles.aggregate_report import join_sum_metrics
+    from profiles.cli.figures import group_lines
     from profiles.counted_outputs import counted_notes
     from profiles.spreadsheet import no_workbook
 
@@ -61,6 +62,9 @@ def print_summary(result: JobResult) -> None:
             console.print(told, highlight=False, markup=False)
         for warning in (*model.warnings, *model.dropped):
             console.print(f"look at this: {plain(warning, 400)}", highlight=False, markup=False)
+    for table in report.aggregates:
+        for text in group_lines(table):
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
     for summed in join_sum_metrics(result.federation.outcome):
         console.print(f"shared with {summed['partner']}  {summed['shared']}", highlight=False)
         for name, value in summed["values"].items():
@@ -80,14 +84,14 @@ def print_summary(result: JobResult) -> None:
             given += f"; {target.held.people} in the control group, on no list"
             given += ", more than are listed" * (target.held.people > target.total)
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
-    if report.targets and (missing := no_workbook()):
-        console.print(missing, highlight=False, markup=False)
         for mine, _, leads in target.unknown:
             told = f"  the {plain(mine, 60)} of {leads} is one that no manager has"
             console.print(told, highlight=False, markup=False)
         for reason in (reason for reason in target.left_out if reason.people):
             told = f"  not listed, {reason.stage}: {plain(reason.words, 200)}  {reason.people}"
             console.print(told, highlight=False, markup=False)
+    if report.targets and (missing := no_workbook()):
+        console.print(missing, highlight=False, markup=False)
     for look in report.looks:
         console.print(f"look at this: {plain(look, 400)}", highlight=False, markup=False)
     for note in report.notes:
@@ -102,8 +106,8 @@ def print_summary(result: JobResult) -> None:
         console.print(str(result.out / name), highlight=False, markup=False, soft_wrap=True)
     for ledger in sorted((result.out / "parties").glob("*/ledger.jsonl")):
         console.print(str(ledger), highlight=False, markup=False, soft_wrap=True)
-    table = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)
+    told_to = Table("disclosed to", "what", "contract line", box=None, pad_edge=False)
     for entry in report.disclosures:
-        table.add_row(*(Text(plain(t, 2400)) for t in (entry.to, entry.learns, entry.line)))
+        told_to.add_row(*(Text(plain(t, 2400)) for t in (entry.to, entry.learns, entry.line)))
     console.print()
-    console.print(table)
+    console.print(told_to)

@@ -15,10 +15,11 @@ from federated.keys.party_keys import PartyKeys
 from federated.node import participant
 from federated.node.home import NodeHome
 from federated.session.progress import APPROVAL
+from federated.session.routers import Silence
 from federated.tables.source import MemorySource
 from profiles import remote
 from profiles.job import Job
-from profiles.runs import RunFolder, Started, runs_in
+from profiles.runs import Run, RunFolder, Started, runs_in
 from psi.protocol import Declined, Refused
 from tests.e2e.conftest import JOB
 
@@ -109,3 +110,25 @@ def test_a_run_is_stopped_while_its_own_officer_thinks(
     (folder,) = runs_in(tmp_path / "jobs")
     assert isinstance(folder, RunFolder)
     assert folder.load().state == "stopped"
+
+
+def test_who_heard_nothing_says_for_whom_it_waited(tmp_path: Path) -> None:
+    """Also where the hours of --wait are over and an officer has not decided."""
+    (tmp_path / "job.toml").write_text(JOB)
+    place, run = RunFolder(tmp_path / ("ab" * 32)), Run(
+        session="ab" * 32, job="churn", purpose="retention", me="bank", parties=["bank", "bureau"],
+        started=Started("t", "o", False), began=1,
+    )  # fmt: skip
+
+    def waits() -> None:
+        with remote._held(place, run, tmp_path / "job.toml"):
+            place.note("bureau", APPROVAL, 0.0)
+            raise Silence("nothing received for 36 s", hint="the other party may be down")
+
+    with pytest.raises(Silence, match="nothing received for 36 s: it waited for bureau's officer"):
+        waits()
+    ended = place.load()
+    assert (ended.state, ended.hint.split(",")[0]) == (
+        "failed",
+        "fedprofile job resume abababab waits on",
+    )
