@@ -236,7 +236,7 @@ def run_job(
             federation,
             staging,
             baseline=baseline,
-            synthetic=synthetic or _synthetic(job, by_name),
+            synthetic=synthetic or _synthetic(job, federation.tables),
             campaign=group,
             segments_file=kept,
             earlier=earlier,
@@ -292,10 +292,10 @@ def _by_party(job: Job, sources: Source | Mapping[str, Any]) -> Mapping[str, Sou
     return sources
 
 
-def _synthetic(job: Job, sources: Mapping[str, Source]) -> bool:
-    """Whether a table that is at hand is said to be made up."""
-    here = [party for party in job.parties if party.name in sources]
-    return any(sources[party.name].about(party.table).synthetic for party in here)
+def _synthetic(job: Job, tables: Mapping[str, Source]) -> bool:
+    """Whether a table of a party that is played here is said to be made up."""
+    here = [party for party in job.parties if party.name in tables]
+    return any(tables[party.name].about(party.table).synthetic for party in here)
 
 
 def _here(

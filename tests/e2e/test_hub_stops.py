@@ -43,7 +43,7 @@ segments = 2
     "sums": """
 [[aggregate]]
 by = "bank.place"
-measures = ["east.x1:mean", "west.x2:variance"]
+measures = ["east.x1:mean", "west.x2:share>0"]
 minimum_group = 10
 """,
 }

@@ -19,7 +19,9 @@ from federated.session.routers import Silence
 from federated.tables.source import MemorySource
 from profiles import remote
 from profiles.job import Job
+from profiles.run import _synthetic
 from profiles.runs import Run, RunFolder, Started, runs_in
+from profiles.tables import open_tables
 from psi.protocol import Declined, Refused
 from tests.e2e.conftest import JOB
 
@@ -132,3 +134,14 @@ def test_who_heard_nothing_says_for_whom_it_waited(tmp_path: Path) -> None:
         "failed",
         "fedprofile job resume abababab waits on",
     )
+
+
+def test_only_tables_that_are_here_are_asked_whether_they_are_made_up(tmp_path: Path) -> None:
+    """Over a hub the file binds this party's own: another's is nobody's to ask for."""
+    (tmp_path / "job.toml").write_text(JOB)
+    job = Job.load(tmp_path / "job.toml")
+    (tmp_path / "bank.csv").write_text("id\n1\n")
+    bound = '[bank.consumers]\npath = "bank.csv"\n'
+    for more, told in (("", False), ("synthetic = true\n", True)):
+        (tmp_path / "tables.toml").write_text(bound + more)
+        assert _synthetic(job, {"bank": open_tables(tmp_path / "tables.toml")}) == told
