@@ -169,9 +169,9 @@ class FeatureSplits:
         below = (scale >> U32(15)) ^ U32(1)
         own += (below * (difference - parts[-1]) - difference) << U32(16)
         scores = ((own >> U32(16)) + told).astype(U16)
-        both = np.asarray(kept, np.bool_).reshape(-1, level.candidates)
-        both[1:] ^= both[:1]
-        every = np.tile(both[:, None], (1, level.nodes, 1)).astype(U8).reshape(-1)
+        first, *other = np.asarray(kept, np.bool_).reshape(-1, level.candidates)
+        inputs = np.stack([first, *(first ^ each for each in other)])
+        every = np.tile(inputs[:, None], (1, level.nodes, 1)).astype(U8).reshape(-1)
         bits = np.concatenate([bits_of(scores, SCORE_BITS).reshape(-1), every])
         if level.counted and counts is not None:
             check_shares(level, counts)
