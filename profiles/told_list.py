@@ -56,13 +56,6 @@ def check_told_list(
             f'{where} tells: "list" found for {target.task!r}, by which another list ranks too',
             hint="a bit a row says who is on one list: a [[train]] of its own for each, or scores",
         )
-    bringing = [name for name in job.partners() if job.features(of, name)]
-    if target.score_bits and len(bringing) > 1:
-        raise JobError(
-            f"{where} score_bits: {target.score_bits} found with columns of "
-            f"{' and '.join(bringing)}, of one partner allowed",
-            hint="score_bits = 0: who is on the list is told, and no score",
-        )
     if target.choose == "value":
         raise JobError(
             f'{where} choose: value found, rule allowed with tells = "list"',

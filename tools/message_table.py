@@ -23,7 +23,7 @@ RANGES = {
         0x10,
         0x3F,
     ): "set intersection (`vole_malicious` 0x10 on, `ecdh` and order 0x20 on, `vole` 0x34 on); "
-    "0x16 to 0x1B counts of rows by score of several partners",
+    "0x16 to 0x1E counts of rows by score of several partners",
     (0x40, 0x5F): "aggregation (0x50 on: join and sum; 0x59 on: categories by private sums)",
     (0x60, 0x6F): "counts of rows by score, and who is on a list (0x66 on); 0x6F hidden trees",
     (0x70, 0x7A): "scoring (0x7A by hidden trees)",

@@ -41,10 +41,17 @@ from federated.counted.listed_scores import (
     scores_of,
 )
 from federated.counted.listing import A_QUESTION, ListHearer, ListTeller
-from federated.counted.listing_shares import A_WIDE_QUESTION, WideHearer, WideTeller
+from federated.counted.listing_shares import (
+    A_WIDE_QUESTION,
+    A_WIDE_SCORE,
+    WideHearer,
+    WideScoreHearer,
+    WideScoreTeller,
+    WideTeller,
+)
 from federated.counted.opening import CountsGiver, CountsTaker, SumsGiver, SumsTaker, possible
 from federated.counted.parts import Joined, PartAdder, PartHearer, PartTeller
-from federated.counted.ring import RingGrid, above, asked_places
+from federated.counted.ring import RingGrid, above, asked_places, ring_codes, ring_scores
 from federated.counted.spread import SpreadHearer, SpreadTeller
 from federated.counted.threshold import (
     MOST_RANGES,
@@ -60,6 +67,7 @@ __all__ = [
     "A_QUESTION",
     "A_SCORE",
     "A_WIDE_QUESTION",
+    "A_WIDE_SCORE",
     "BINS",
     "FINEST_LISTED",
     "LANES",
@@ -86,6 +94,8 @@ __all__ = [
     "SumsGiver",
     "SumsTaker",
     "WideHearer",
+    "WideScoreHearer",
+    "WideScoreTeller",
     "WideTeller",
     "above",
     "aimed",
@@ -105,6 +115,8 @@ __all__ = [
     "number_lanes",
     "possible",
     "questions",
+    "ring_codes",
+    "ring_scores",
     "scores_of",
     "summed",
     "summed_bits",

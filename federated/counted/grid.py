@@ -13,8 +13,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "CLASSES", "LANES", "MOST_POINTS", "MOST_STRIDE", "MOST_WIDE", "OTHER", "Cut"]
-__all__ += ["ScoreGrid", "bins_of", "counts_of", "groups_of", "lanes_of", "leaves_of", "wide_of"]
+__all__ = ["BINS", "CLASSES", "LANES", "MOST_POINTS", "MOST_STRIDE", "MOST_WIDE", "OTHER", "REACH"]
+__all__ += [
+    "Cut",
+    "ScoreGrid",
+    "bins_of",
+    "counts_of",
+    "groups_of",
+    "lanes_of",
+    "leaves_of",
+    "wide_of",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +44,7 @@ _HALVES = (1, 2, 3, 5, 7, 10, 14, 21, 28, MOST_POINTS // 2)
 """How many points the label party's part may have to each side of its middle."""
 _STRIDES = (1, *(of << n for n in range(20) for of in (2, 3) if of << n <= MOST_STRIDE))
 """How many of the partner's steps its own may be: two to an octave."""
-_REACH = 4.0
+REACH = 4.0
 """Standard deviations that each part's points reach at least, to both sides of its middle."""
 
 
@@ -90,7 +99,7 @@ class ScoreGrid:
         The partner chooses its step, and is told `stride` and `points`: of each there are few, or
         it would read how wide the other part lies to as many digits as it likes.
         """
-        reach = _REACH * float(own.std()) / 2.0 ** (wide / 2)
+        reach = REACH * float(own.std()) / 2.0 ** (wide / 2)
         stride = next((each for each in _STRIDES if each * _HALVES[-1] >= reach), MOST_STRIDE)
         half = next((each for each in _HALVES if each * stride >= reach), _HALVES[-1])
         return ScoreGrid(wide, stride, 2 * (half if stride == 1 else _HALVES[-1]) + 1)
@@ -164,7 +173,7 @@ def wide_of(deviation: float) -> int:
     Args:
         deviation: standard deviation of the partner's part of the score.
     """
-    least = 2.0 * _REACH * deviation / LANES
+    least = 2.0 * REACH * deviation / LANES
     if not least > 0:
         return -MOST_WIDE
     return max(-MOST_WIDE, min(MOST_WIDE, math.ceil(2.0 * math.log2(least))))

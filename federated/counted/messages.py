@@ -16,7 +16,7 @@ from psi.protocol import Array, Length, Range, message
 
 __all__ = ["ANSWER", "LIST_ROWS", "QUESTIONS", "WIDE_ANSWER", "Answered", "CountShares"]
 __all__ += ["PadSeed", "Padded", "Questions", "ScoredAnswers", "Span", "Spread", "Stride"]
-__all__ += ["WideAnswers"]
+__all__ += ["WideAnswers", "WideScores"]
 
 LIST_ROWS = 1 << 14
 """Rows of a chunk: their tables take some 60 MB while they are made."""
@@ -102,8 +102,13 @@ class PadSeed:
 @message(0x1A)
 @dataclass(frozen=True, repr=False)
 class Padded:
-    """A partner to the last one: its part of each row's score under a pad that two know."""
+    """A partner to the last one: its part of each row's score under a pad that two know.
 
+    `span` is what it was told, `wide` how wide its part lies, as in `Spread`, or these rows' does.
+    """
+
+    span: Annotated[int, Range(-MOST_SPAN, MOST_SPAN)]
+    wide: Annotated[int, Range(-MOST_WIDE, MOST_WIDE)]
     parts: Annotated[np.ndarray, Array("uint32", most=MOST_ROWS)]
 
 
@@ -115,3 +120,13 @@ class WideAnswers:
     chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
     nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint8", width=WIDE_ANSWER, most=LIST_ROWS)]
+
+
+@message(0x1E)
+@dataclass(frozen=True)
+class WideScores:
+    """The last of several partners: as `ScoredAnswers`, to 512 questions."""
+
+    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
+    nonce: Annotated[bytes, Length(NONCE)]
+    answers: Annotated[np.ndarray, Array("uint16", width=1 << PLACE_BITS, most=LIST_ROWS)]

@@ -9,8 +9,9 @@
 The last partner adds up what it is told and its own part: uniform to it, as it lacks the pads. The
 receiver takes all pads off its own part. Each party by itself learns how wide parts lie; **the
 receiver and the last partner together have the sum of the other partners' parts of each row**.
-A seed follows from what it pads, so that no pad serves two vectors. A partner that lies tells
-another part; a receiver, another span: a row has one place all the same.
+A seed follows from what it pads, so that no pad serves two vectors. The last partner sees that all
+were told one span: else one part would outweigh the others, and noise. A partner that lies tells
+another part; a receiver, a span of its choosing: a row has one place all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from federated.counted.grid import MOST_WIDE, wide_of
 from federated.counted.messages import Padded, PadSeed, Span, Spread
-from federated.counted.ring import MOST_SPAN, RingGrid, reach_of, span_of, within
+from federated.counted.ring import MOST_SPAN, RingGrid, deviation_of, reach_of, span_of, within
 from federated.regression.plan import MOST_PARTNERS
 from psi.protocol import Context, Done, Length, MisuseError, PeerError, Range, Role, Text, Turn
 from psi.protocol import message as numbered
@@ -46,13 +47,15 @@ class Joined:
 
     grid: that all have agreed on. share: `uint32[n]`, the receiver's or the last partner's; of no
     row at another partner. pads, far: at the receiver `uint32[n]`, all pads added up, and how far
-    the partners' parts reach together.
+    the partners' parts reach together. deviation: at the last partner, which the standard deviation
+    of the sum of all partners' parts is no more than.
     """
 
     grid: RingGrid
     share: Shares
     pads: Shares
     far: float = 0.0
+    deviation: float = 0.0
 
 
 @numbered(0x6E)
@@ -77,9 +80,13 @@ class Spanning:
 @numbered(0x17)
 @dataclass(frozen=True)
 class Summing:
-    """The last partner: whose parts came; the span, and whether it was told."""
+    """The last partner: whose parts came, with which spans and widths; the span, once told."""
 
     names: _Names = ()
+    spans: Annotated[
+        tuple[Annotated[int, Range(-MOST_SPAN, MOST_SPAN)], ...], Length(MOST_PARTNERS)
+    ] = ()
+    wides: _Wides = ()
     span: Annotated[int, Range(-MOST_SPAN, MOST_SPAN)] = 0
     told: bool = False
 
@@ -176,9 +183,11 @@ class PartTeller(Role[Joined]):
         part = grid.shares(within(self._scores, self._wide))
         text = hashlib.sha256(np.ascontiguousarray(part, "<u4").data).digest()
         seed = hashlib.blake2s(text, key=state.secret, person=b"partspad").digest()
+        pad = _pad(self.context, seed, len(part))
+        wide = max(self._wide, wide_of(float(self._scores.std())))
         told: list[tuple[str, Any]] = [
             (self._receiver, PadSeed(seed)),
-            (self._partners[-1], Padded(part + _pad(self.context, seed, len(part)))),
+            (self._partners[-1], Padded(sent.span, wide, part + pad)),
         ]
         none = np.zeros(0, np.uint32)
         return Turn(Done(), told, Joined(grid, none, none), 1.0)
@@ -207,7 +216,7 @@ class PartAdder(Role[Joined]):
         super().__init__(context)
         _check(partners, context.party, inside=True)
         self._receiver, self._partners, self._scores = receiver, tuple(partners), scores
-        self._wide = wide_of(deviation)
+        self._wide, self._deviation = wide_of(deviation), deviation
 
     def begin(self) -> Turn[Joined]:
         return Turn(Summing(), [(self._receiver, Spread(self._wide))], progress=0.0)
@@ -225,16 +234,26 @@ class PartAdder(Role[Joined]):
         if len(sent.parts) != len(self._scores):
             raise PeerError(f"{len(sent.parts)} rows told, {len(self._scores)} shared")
         self.context.store.put("padded", self._partners.index(peer), sent.parts)
-        return self._summed(replace(state, names=(*state.names, peer)))
+        names, spans, wides = (
+            (*state.names, peer),
+            (*state.spans, sent.span),
+            (*state.wides, sent.wide),
+        )
+        return self._summed(replace(state, names=names, spans=spans, wides=wides))
 
     def _summed(self, state: Summing) -> Turn[Joined]:
         if not state.told or len(state.names) < len(self._partners) - 1:
             return Turn(state)
+        if set(state.spans) != {state.span}:
+            raise PeerError("parts of another span than the receiver has told here")
         grid = RingGrid(state.span)
         share = grid.shares(within(self._scores, self._wide))
         for at in range(len(self._partners) - 1):
             share = share + self.context.store.get("padded", at)
-        return Turn(Done(), result=Joined(grid, share, share[:0]), progress=1.0)
+        own = max(self._deviation, float(self._scores.std()))
+        deviation = own + sum(deviation_of(wide) for wide in state.wides)
+        joined = Joined(grid, share, share[:0], deviation=deviation)
+        return Turn(Done(), result=joined, progress=1.0)
 
 
 def _check(partners: Sequence[str], party: str, *, inside: bool) -> None:

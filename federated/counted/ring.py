@@ -9,6 +9,7 @@ place of the receiver's choice on.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.counted.grid import BINS, LANES, MOST_POINTS, MOST_WIDE
+from federated.counted.grid import BINS, LANES, MOST_POINTS, MOST_WIDE, REACH
+from federated.regression.noise import gaussians
 
 __all__ = ["MOST_SPAN", "PLACES", "PLACE_BITS", "UNASKED", "RingGrid"]
-__all__ += ["above", "asked_places", "reach_of", "span_of", "within"]
+__all__ += ["above", "asked_places", "deviation_of", "ring_codes", "ring_scores"]
+__all__ += ["reach_of", "span_of", "within"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,6 +35,8 @@ UNASKED = PLACES
 """The question whose answer is no for every row."""
 MOST_SPAN = MOST_WIDE + 20
 _WORD = 2.0**32
+_CODE_SHIFT = 17
+"""A score of a listed row has the upper 15 bits of a share."""
 _RANGES = 128
 """More than lanes and points can tell apart."""
 
@@ -105,6 +110,11 @@ def reach_of(wide: int) -> float:
     return float(LANES // 2 * 2.0 ** (wide / 2))
 
 
+def deviation_of(wide: int) -> float:
+    """What the standard deviation of such a part is no more than."""
+    return reach_of(wide) / REACH
+
+
 def within(scores: Floats, wide: int) -> Floats:
     """A part of scores, as far as it counts."""
     return np.asarray(np.clip(scores, -reach_of(wide), reach_of(wide)))
@@ -147,3 +157,34 @@ def above(share: Shares) -> NDArray[np.uint8]:
     found = np.zeros((len(share), PLACES + 1), np.uint8)
     found[:, :PLACES] = (share[:, None] - places) >> np.uint32(31) == 0
     return found
+
+
+def ring_codes(share: Shares, grid: RingGrid, noise: float, seed: bytes) -> NDArray[np.uint16]:
+    """The last partner's share of each row's score with noise, `uint16[n]` of 15 bits.
+
+    The noise follows from all shares: the same ones never have two draws of it.
+
+    Args:
+        share: `uint32[n]`.
+        grid: that all parties have agreed on.
+        noise: its standard deviation, of scores.
+        seed: 32 secret bytes, the same whenever this job goes on.
+    """
+    text = hashlib.sha256(np.ascontiguousarray(share, "<u4").data).digest()
+    key = hashlib.blake2s(text, key=seed, person=b"ringscor").digest()
+    drawn = noise * gaussians(len(share), hashlib.shake_256(key).digest)
+    return np.asarray((share + grid.shares(drawn)) >> np.uint32(_CODE_SHIFT)).astype(np.uint16)
+
+
+def ring_scores(told: NDArray[np.uint16], pads: Shares, grid: RingGrid) -> Floats:
+    """All partners' parts of the score of each row that is listed; NaN of all others.
+
+    Args:
+        told: 1 where a row is listed, above that bit its code.
+        pads: `uint32[n]`, what the last partner's share has of the other partners' pads.
+        grid: that all parties have agreed on.
+    """
+    middle = np.uint32(1 << (_CODE_SHIFT - 1))
+    share = (told.astype(np.uint32) >> np.uint32(1) << np.uint32(_CODE_SHIFT)) + middle
+    parts = (share - pads).view(np.int32) * (2.0 * grid.turn / _WORD)
+    return np.where(told & 1, parts, np.nan)

@@ -13,7 +13,7 @@ _SHARED = {
     "PadSeed": "what seeds the numbers that one of several partners adds to its part of the score",
     "Padded": (
         "a partner's part of each record's score under these numbers, to the last partner, which "
-        "cannot take them off"
+        "cannot take them off; how wide it lies, to a power of √2"
     ),
 }
 """Of several partners: a score becomes two shares."""
@@ -350,6 +350,10 @@ MESSAGES: dict[str, dict[str, str]] = {
             "of each record which of 128 questions (of several partners 512) the receiver asks, "
             "under pads: one asks nothing, the others whether the partner's part of the score "
             "reaches an edge"
+        ),
+        "WideScores": (
+            "of each record yes or no to all 512 questions, with a random share of the score "
+            "behind each yes, each under a pad: the receiver can open the one that it asked"
         ),
         "WideAnswers": (
             "of each record yes or no to all 512 questions, each under a pad: the receiver can "

@@ -26,6 +26,8 @@ from federated.counted import (
     ScoredTeller,
     ScoreGrid,
     WideHearer,
+    WideScoreHearer,
+    WideScoreTeller,
     WideTeller,
     aimed,
     asked_places,
@@ -34,6 +36,8 @@ from federated.counted import (
     lanes_of,
     leaves_of,
     questions,
+    ring_codes,
+    ring_scores,
     scores_of,
     threshold,
 )
@@ -71,8 +75,14 @@ def hear_list(work: Work, terms: Listing, parts: Parts, middle: float) -> ToldLi
     if isinstance(grid, RingGrid):
         joined, ask = parts.shared(), may & (not whole)
         places = asked_places(own, joined.pads, ask, end, grid, joined.far)
-        told = work.run(step, WideHearer(context(step), peer, places), [peer])
-        return ToldList(asked=may, listed=may & ((told > 0) | whole), noise=noise)
+        if not terms.listed_bits:
+            told = work.run(step, WideHearer(context(step), peer, places), [peer])
+            return ToldList(asked=may, listed=may & ((told > 0) | whole), noise=noise)
+        told = work.run(step, WideScoreHearer(context(step), peer, places), [peer])
+        scores = own + middle + ring_scores(told, joined.pads, grid)
+        listed = may & (told & 1 > 0)
+        scores = np.where(listed, scores, np.nan)
+        return ToldList(asked=may, listed=listed, noise=noise, scores=scores)
     asked = questions(own, may & (not whole), end, grid)
     if not terms.listed_bits:
         told = work.run(step, ListHearer(context(step), peer, asked), [peer])
@@ -107,7 +117,12 @@ def tell_list(work: Work, terms: Listing, parts: Parts, deviation: float = 0.0) 
     work.run(step, giver, [peer])
     step = f"listed/{terms.task}/told"
     if isinstance(grid, RingGrid):
-        work.run(step, WideTeller(context(step), peer, parts.cut), [peer])
+        if not terms.listed_bits:
+            work.run(step, WideTeller(context(step), peer, parts.cut), [peer])
+            return
+        drawn = parts.shared().deviation * 2.0**-terms.listed_bits
+        codes = ring_codes(parts.cut, grid, drawn, seed)
+        work.run(step, WideScoreTeller(context(step), peer, parts.cut, codes), [peer])
         return
     if not terms.listed_bits:
         work.run(step, ListTeller(context(step), peer, own, grid), [peer])

@@ -29,7 +29,7 @@ from profiles.run import JobResult, run_job
 from profiles.score_job import job_text
 from psi.protocol import JobError, PeerError
 from tests.e2e.ledgers import assert_agree
-from tests.e2e.test_counted_job import BUREAU, CHURN, job
+from tests.e2e.test_counted_job import CHURN, job
 from tests.e2e.test_summed_job import MONEY, tables
 
 TOP = 150
@@ -179,11 +179,6 @@ def test_a_contract_of_a_list_beside_scores_or_of_several_is_none(
         ([], {}, "found without a list of 'churn'"),
         ([LIST | {"tells": "scores"}], {}, "whose rows have no score"),
         ([LIST, LIST | {"product": "y"}], {}, "another list ranks"),
-        (
-            [LIST | {"score_bits": 2}],
-            {"party": [*job()["party"], BUREAU | {"name": "c", "table": "c.t"}]},
-            "of one partner allowed",
-        ),
     ],
 )
 def test_what_a_bit_a_row_cannot_do_is_refused_before_anything(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from profiles.language.recognised import recognised
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.score_job import job_text
-from psi.protocol import JobError, PeerError
 from tests.e2e.ledgers import assert_agree
 from tests.e2e.test_counted_job import CHURN, ROWS, job
 from tests.e2e.test_counted_job import tables as two_tables
@@ -127,7 +125,7 @@ def test_what_is_told_is_in_words_books_limits_and_ledgers(done: tuple[Path, Job
     learns = [entry.learns for entry in contract.disclosures if entry.line == "train.spread"]
     assert learns == [
         "how wide bank and telco's parts of the final scores lie together, to a factor of 2",
-        "how wide bank and bureau's parts of the final scores lie together, to a factor of 2",
+        "how wide bank and bureau's parts of the final scores lie, of each",
     ]
     assert step_limit(contract, "counted/churn/spread") > step_limit(contract, "counted/churn/open")
     for step in ("counts", "open", "told"):
@@ -141,12 +139,22 @@ def test_a_kept_model_tells_a_list_too(done: tuple[Path, JobResult], tmp_path: P
     found = {key: value for key, value in asked(LIST).items() if key != "train"}
     name = ModelStore(models / "bank").find("churn").id
     wanted = found | {"score": [{"task": "churn", "model": name, "score_bits": 0}]}
+    wanted |= {"target": [LIST | {"score_bits": 3}]}
     result = run_job(Job.load(wanted), tables(), out, models=models)
     check_list(out)
     assert_agree(out)
     contract = result.federation.contract
     for each in PARTNERS:
-        assert [r.bits for r in planned(contract, each)] == pytest.approx([1.7213], abs=1e-3)
+        assert [r.bits for r in planned(contract, each)] == pytest.approx([3.9893], abs=1e-3)
+    profiles = pq.read_table(out / "profiles.parquet")
+    there = np.array([one is True for one in profiles["listed_churn"].to_pylist()])
+    score, z = profiles["score_churn"].to_numpy(), tables()["bank.t"]["z"].to_numpy()
+    # of the listed the joined score, with an eighth of the partners' deviations for noise
+    odds = np.log(score / (1 - score))
+    assert np.corrcoef(odds[there], total()[there])[0, 1] > 0.7
+    assert np.corrcoef(odds[~there], z[~there])[0, 1] > 0.999
+    learns = [entry.learns for entry in contract.disclosures if entry.line == "score.list"]
+    assert "bureau and telco's part of the score (their sum only), with noise of 2^-3" in learns[0]
     assert all(recognised(one.learns, "learns") for one in contract.disclosures)
     assert "telco and bank who put together" in "\n".join(in_words(contract))
     assert step_limit(contract, "listed/churn/spread") > step_limit(contract, "listed/churn/open")
@@ -165,13 +173,3 @@ def test_a_training_of_several_is_rehearsed(me: str) -> None:
     assert ("counted/churn/spread", wanted) in sent
     answers = ("listed/churn/told", "WideAnswers") in sent
     assert answers == (me == "telco")
-
-
-def test_scores_of_those_on_a_list_are_of_one_partner(done: tuple[Path, JobResult]) -> None:
-    with pytest.raises(JobError, match="bureau and telco, of one partner allowed") as found:
-        Job.load(asked(LIST | {"score_bits": 3}))
-    assert "score_bits = 0" in str(found.value.hint)
-    contract = done[1].federation.contract
-    wrong = replace(contract.train[0], listed_bits=3)
-    with pytest.raises(PeerError, match="of 2 partners"):
-        replace(contract, train=(wrong,)).check()

@@ -17,6 +17,7 @@ from federated.counted import (
     A_QUESTION,
     A_SCORE,
     A_WIDE_QUESTION,
+    A_WIDE_SCORE,
     FINEST_LISTED,
     MOST_RANGES,
     answer_bits,
@@ -56,12 +57,7 @@ class Listing(Protocol):
 
 
 def check_listed(terms: Listing) -> None:
-    """Raise `PeerError` for scores of a list that are told too finely, or of several partners."""
-    if terms.listed_bits and len(terms.partners) > 1:
-        raise PeerError(
-            f"scores of those on a list, of {len(terms.partners)} partners",
-            hint="[[target]] score_bits = 0: who is on it is told by one bit a record",
-        )
+    """Raise `PeerError` for scores of a list that are told too finely, or of no list."""
     if terms.listed_bits > FINEST_LISTED:
         raise PeerError(f"scores of a list with more than {FINEST_LISTED} score_bits")
     if terms.listed_bits and not terms.listed:
@@ -116,10 +112,10 @@ def _scores(terms: Listing) -> str:
     """What is told of those on the list."""
     if not terms.listed_bits:
         return ""
-    (partner,) = terms.partners
+    partners, several = " and ".join(terms.partners), len(terms.partners) > 1
     return (
-        f"; of those that reach it {partner}'s part of the score, with noise of 2^-"
-        f"{terms.listed_bits} of its standard deviation"
+        f"; of those that reach it {partners}'s part of the score{' (their sum only)' * several}, "
+        f"with noise of 2^-{terms.listed_bits} of its standard deviation"
     )
 
 
@@ -145,6 +141,8 @@ def spread_words(contract: Contract, partners: Sequence[str], name: str) -> str:
     if len(partners) == 1:
         return f"how wide {contract.receiver}'s part of the final scores lies"
     others = " and ".join([contract.receiver, *(each for each in partners if each != name)])
+    if name == partners[-1]:  # which noise on scores of the listed is measured by
+        return f"how wide {others}'s parts of the final scores lie, of each"
     return f"how wide {others}'s parts of the final scores lie together, to a factor of 2"
 
 
@@ -173,5 +171,6 @@ def list_limit(terms: Listing, step: str, rows: int, a_counted_row: int) -> int 
     if step == f"{head}/counts":
         return FLOOR + rows * a_counted_row
     several = len(terms.partners) > 1
-    row = A_WIDE_QUESTION if several else A_QUESTION + A_SCORE * bool(terms.listed_bits)
+    row, scored = (A_WIDE_QUESTION, A_WIDE_SCORE) if several else (A_QUESTION, A_SCORE)
+    row += scored * bool(terms.listed_bits)
     return FLOOR + rows * row if step == f"{head}/told" else None

@@ -20,23 +20,37 @@ from federated.counted import (
     PartTeller,
     RingGrid,
     WideHearer,
+    WideScoreHearer,
+    WideScoreTeller,
     WideTeller,
     above,
     aimed,
+    answer_bits,
     asked_places,
     auc_of_counts,
     bins_of,
     counts_of,
     leaves_of,
     list_noise,
+    ring_codes,
+    ring_scores,
     threshold,
+    wide_of,
     width_of,
 )
 from federated.counted import listing as module
-from federated.counted.messages import Answered, Padded, PadSeed, Span, Spread, WideAnswers
-from federated.counted.parts import _pad as module_pad
+from federated.counted.messages import (
+    Answered,
+    Padded,
+    PadSeed,
+    Span,
+    Spread,
+    WideAnswers,
+    WideScores,
+)
 from federated.counted.ring import PLACES, UNASKED, reach_of, span_of
 from federated.evaluation import auc
+from federated.regression import told_bits
 from psi.protocol import Context, MemoryStore, MisuseError, Pair, PeerError, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
@@ -231,7 +245,9 @@ def test_a_receiver_that_lies_gets_one_bit_a_row_whatever_span_it_tells() -> Non
     for span in (-60, 0, 60):
         adder = made(own, parts)["telco"]
         adder.start()
-        adder.state = replace(adder.state, span=span, told=True, names=("bureau",))
+        adder.state = replace(
+            adder.state, span=span, told=True, names=("bureau",), spans=(span,), wides=(0,)
+        )
         adder.context.store.put("padded", 0, np.zeros(400, np.uint32))
         share = adder._summed(adder.state).result.share
         answers = above(share)
@@ -241,25 +257,94 @@ def test_a_receiver_that_lies_gets_one_bit_a_row_whatever_span_it_tells() -> Non
     assert set(np.unique(found)) <= {0, 1}
 
 
-def test_a_receiver_that_tells_each_another_span_gets_a_bit_of_one_part() -> None:
-    """A span a thousand times as long takes a part out of the sum: what is left is one partner's
-    part, of which the bit and the counts are. They are booked at each partner as if."""
-    own, parts = world(3000)
+def test_a_receiver_that_tells_each_another_span_is_stopped() -> None:
+    """One part would outweigh the others, and the noise on scores of the listed: 15 bits of it."""
+    own, parts = world(300)
     roles = made(own, parts)
     for role in roles.values():
         role.start()
-    pads: list[Any] = []
-    to_last: list[Any] = []
-    for _, message in roles["bureau"].on_span(roles["bureau"].state, Span(30), "bank").messages:
-        (pads if isinstance(message, PadSeed) else to_last).append(message)
+    turn = roles["bureau"].on_span(roles["bureau"].state, Span(-9), "bank")
+    padded = next(message for _, message in turn.messages if isinstance(message, Padded))
     adder = roles["telco"]
-    state = adder.on_padded(adder.state, to_last[0], "bureau").state
-    share = adder.on_span(state, Span(6), "bank").result.share
-    grid, pad = RingGrid(6), module_pad(roles["bank"].context, pads[0].seed, len(own))
-    places = asked_places(np.zeros(3000), pad, np.ones(3000, bool), 0.3, grid, 3.0)
-    heard = Pair(*told(places, share)).run()["bank"].astype(bool)
-    near = np.abs(parts[1] - 0.3) < 0.1
-    assert np.array_equal(heard[~near], (parts[1] >= 0.3)[~near])
+    for first in (padded, Span(6)):  # whichever comes first
+        state = adder.state
+        second = Span(6) if first is padded else padded
+        for one in (first, second):
+            handler = adder.transitions[type(state), type(one)]
+            ended = one is second
+            if ended:
+                with pytest.raises(PeerError, match="another span"):
+                    getattr(adder, handler)(state, one, "bank" if one != padded else "bureau")
+            else:
+                sender = "bureau" if one is padded else "bank"
+                state = getattr(adder, handler)(state, one, sender).state
+
+
+@pytest.mark.parametrize("score_bits", [1, 5])
+def test_a_score_is_told_of_those_on_the_list_under_noise(score_bits: int) -> None:
+    own, parts = world(4000)
+    found = joined(own, parts)
+    mine, theirs = found["bank"], found["telco"]
+    both = sum(parts)
+    deviation = sum(float(part.std()) for part in parts)
+    # the last partner knows its own, and the others' to a power of √2
+    assert deviation <= theirs.deviation < 1.42 * deviation
+    noise = theirs.deviation * 2.0**-score_bits
+    codes = ring_codes(theirs.share, theirs.grid, noise, b"n" * 32)
+    may = np.arange(4000) % 7 > 0
+    for end in (1.0, -np.inf):
+        asked = asked_places(own, mine.pads, may, end, mine.grid, mine.far)
+        kept = [context(name, None, "listed/x/told") for name in ("bank", "telco")]
+        pair = Pair(
+            WideScoreHearer(kept[0], "telco", asked),
+            WideScoreTeller(kept[1], "bank", theirs.share, codes),
+        )
+        told = pair.run()["bank"]
+        listed = above(theirs.share)[np.arange(4000), asked].astype(bool)
+        assert np.array_equal(told & 1, listed)
+        assert not told[~listed].any()  # nothing is behind a no
+        scores = ring_scores(told, mine.pads, mine.grid)
+        assert np.array_equal(np.isfinite(scores), listed)
+        off = (scores - both)[listed]
+        # of 700 rows at least; parts beyond their reach, one of 3,000, count as at it
+        assert np.median(np.abs(off)) == pytest.approx(0.6745 * noise, rel=0.25)
+    every = [s.payload for s in pair.sent if peek(s.payload) is WideScores]
+    bits = np.unpackbits(decode(every[0], WideScores).answers.view(np.uint8))
+    assert abs(bits.mean() - 0.5) < 6 * 0.5 / np.sqrt(bits.size)
+
+
+def test_a_receiver_that_lies_gets_every_score_under_the_noise_that_is_booked() -> None:
+    """It asks by the lowest place, and by a span of its choosing: noise is of scores."""
+    own, parts = world(4000)
+    both = np.sum(parts, axis=0)
+    for span in (4, 7, 14):
+        adder = made(own, parts)["telco"]
+        adder.start()
+        grid = RingGrid(span)
+        state = replace(adder.state, names=("bureau",), spans=(span,), wides=(wide_of(1.1),))
+        adder.context.store.put("padded", 0, grid.shares(parts[0]))
+        ended = adder.on_span(state, Span(span), "bank").result
+        codes = ring_codes(ended.share, grid, ended.deviation / 8, b"n" * 32)
+        share = (codes.astype(np.uint32) << np.uint32(17)).view(np.int32)
+        off = share * (2.0 * grid.turn / 2.0**32) - both
+        off -= np.rint(off / (2 * grid.turn)) * 2 * grid.turn  # a turn that is too short hides more
+        assert np.median(np.abs(off)) > 0.6745 * both.std() / 8
+    assert answer_bits(3) > told_bits(3)
+
+
+def test_a_score_has_one_draw_of_its_noise() -> None:
+    share = np.random.default_rng(2).integers(0, 2**32, 300, dtype=np.uint32)
+    grid = RingGrid(6)
+    first, again = (ring_codes(share, grid, 0.5, b"n" * 32) for _ in range(2))
+    assert np.array_equal(first, again)
+    moved = share + np.eye(300, dtype=np.uint32)[3]
+    for other in (
+        ring_codes(moved, grid, 0.5, b"n" * 32),
+        ring_codes(share, grid, 0.5, b"o" * 32),
+    ):
+        assert (other != first).mean() > 0.9
+    with pytest.raises(MisuseError, match="one a row"):
+        WideScoreTeller(context("telco"), "bank", share, np.zeros(299, np.uint16))
 
 
 def test_what_the_last_partner_is_told_is_padded_anew_for_other_parts() -> None:
@@ -312,8 +397,8 @@ Lie = Callable[[Any], Any]
         ("bank", PadSeed(b"p" * 32), "bureau", "pads nothing"),  # before all spreads came
         ("bureau", Span(3), "telco", "only the receiver"),
         ("telco", Span(3), "bureau", "only the receiver"),
-        ("telco", Padded(np.zeros(64, np.uint32)), "bank", "none in the score"),
-        ("telco", Padded(np.zeros(63, np.uint32)), "bureau", "63 rows"),
+        ("telco", Padded(3, 0, np.zeros(64, np.uint32)), "bank", "none in the score"),
+        ("telco", Padded(3, 0, np.zeros(63, np.uint32)), "bureau", "63 rows"),
     ],
 )
 def test_messages_that_cannot_be_end_a_session(
@@ -333,7 +418,7 @@ def test_what_was_told_twice_or_to_others_ends_a_session() -> None:
     own, parts = world(64)
     role = made(own, parts)["telco"]
     role.start()
-    for again, said in ((Span(3), "once"), (Padded(np.zeros(64, np.uint32)), "twice")):
+    for again, said in ((Span(3), "once"), (Padded(3, 0, np.zeros(64, np.uint32)), "twice")):
         state = replace(role.state, told=True, names=("bureau",))
         handler = role.transitions[type(state), type(again)]
         with pytest.raises(PeerError, match=said):
