@@ -327,7 +327,8 @@ class Frames:
         arrived = self._checked(sender, data)
         if arrived is None or arrived.step != FAREWELL:
             return self._put(arrived, step)
-        if sender in self.channels and self._word(arrived) is None:
+        lost = self._hands.met(sender) and sender not in self.channels  # its answer, before
+        if not lost and self._word(arrived) is None:
             self._false(sender)
             return None
         raise self._gone(arrived)
@@ -349,7 +350,8 @@ class Frames:
                 return self._arrivals.put(frame, step)
             if frame.step == FINISH:
                 raise PeerGone(f"{frame.sender}: the job has ended there")
-        elif known is None and frame.step == FINISH:  # no channel that could hold it to its seal
+        elif known is None and frame.step == FINISH and self._hands.met(frame.sender):
+            # an answer was lost, and no channel could hold it to its seal
             raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
         elif not bound and frame.step not in (NEGOTIATION, step):
             self._arrivals.doubt(frame)

@@ -84,6 +84,10 @@ class Handshakes:
         """Whether this party may have said something."""
         return bool(self._hands)
 
+    def met(self, peer: str) -> bool:
+        """Whether this party has said something to a peer, which may have a channel then."""
+        return peer in self._hands
+
     @property
     def done(self) -> bool:
         """Whether there is a channel to every peer."""

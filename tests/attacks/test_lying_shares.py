@@ -65,6 +65,15 @@ def test_a_receiver_that_moves_a_row_between_sections_reads_a_difference() -> No
     assert two[0] - one[0] == pytest.approx(VALUES[OTHER, 0] - VALUES[AIM, 0], abs=1e-5)
 
 
+def test_thresholds_say_in_which_range_each_of_the_two_is() -> None:
+    ask = [("a", "histogram[-0.5,0.3]")]
+    parties = Moves(VALUES, CODES, 2, 5, ask, (CODES, 5, ask), names="a")
+    one, two = (np.array(found["bank"].values[0][0]) for found in parties.run_all())
+    here, gone = (int(np.searchsorted([-0.5, 0.3], VALUES[row, 0])) for row in (OTHER, AIM))
+    assert here != gone
+    assert (two - one == np.eye(3)[here] - np.eye(3)[gone]).all()
+
+
 def test_two_variances_would_tell_it_both_values() -> None:
     """Sums give x - y, sums of squares x^2 - y^2. Roles answer it; no contract asks it."""
     ask = [("a", "sum"), ("a", "variance")]

@@ -150,6 +150,20 @@ def test_a_claim_to_have_more_than_was_said_leaves_the_job_at_rest(tmp_path: Pat
     assert all(can_resume(tmp_path / name) for name in NAMES)
 
 
+@pytest.mark.parametrize("step", [FAREWELL, FINISH])
+def test_an_end_before_anything_was_said_ends_nothing(tmp_path: Path, step: str) -> None:
+    """Nobody has a channel to a party that has not spoken."""
+    router = MemoryRouter(list(NAMES))
+    made = sessions(tmp_path, router.endpoint, 5.0)
+    frame = SealedFrame(
+        session=made[2].id, step=step, sender="a", receiver="c", sequence=0, counter=ASIDE,
+        sealed=junk(), head=junk(),
+    )  # fmt: skip
+    router.deliver("a", "c", encode(frame))
+    workers = run(made, dict.fromkeys(NAMES, signed))
+    assert [worker.error for worker in workers.values()] == [None] * 3
+
+
 @pytest.mark.parametrize("step", ["two", "nothing", FINISH])
 def test_before_a_contract_a_false_frame_keeps_no_place(tmp_path: Path, step: str) -> None:
     """It named a step that never comes, and what b had to say waited behind it for ever."""

@@ -10,11 +10,13 @@ import secrets
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from federated.regression import LabelParty, party
+from federated.regression.messages import Sums
 from federated.regression.noise import told_start
 from federated.regression.steps import own_products, rough
 from tests.unit.regression.world import World, context, plan
@@ -97,6 +99,32 @@ class Caught:
         deviations = self.line._deviations(self.line._columns.layout)
         drawn = np.random.default_rng(seed).normal(size=len(deviations))
         return np.asarray((drawn * deviations) @ self.role._back) * times
+
+
+def test_a_partner_s_own_noise_moves_how_wide_its_part_lies_more_than_a_row_does() -> None:
+    """Counted scores tell that to a factor of 1.4, so a bank that knows the boundary compares it.
+    All noise that the bank knows is left out here: what the bureau adds, and its own."""
+    true = party.Party._own_term
+
+    def bare(self: Any, state: Any, own: Any = None) -> Sums:
+        return Sums(state.number, state.theirs)
+
+    def bureaus(self: Any, state: Any, back: Any) -> Any:
+        return true(self, state, back) * (self.context.party == "bureau")
+
+    wide = []
+    with (
+        mock.patch.object(party.Party, "_told", bare),
+        mock.patch.object(party.Party, "_own_term", bureaus),
+    ):
+        for _ in range(12):
+            terms = plan(2 * ROWS, noise=1.0, evaluations=10)
+            _, fit, _ = World.of(2 * ROWS, 60).run(terms)
+            wide.append(float(np.std(fit.own)))
+    far = 4.0  # deviations of the part; such a row moves the deviation by 4² / 2n of itself
+    moved = far**2 / (2 * 2 * ROWS)
+    # .04 for .013; of twelve draws six deviations less is a fifth of that
+    assert np.std(wide, ddof=1) / np.mean(wide) > 0.6 * moved
 
 
 def test_a_label_party_reads_no_row_s_length_from_inner_products(monkeypatch: Any) -> None:
