@@ -190,7 +190,9 @@ def run_over_hub(start: Start, *, direct: bool) -> None:
     from federated.keys.party_keys import PartyKeys
     from federated.session.progress import NOTES
     from federated.session.session import Session
+    from federated.store.memory import keep_blocks
 
+    keep_blocks()  # as a node's process for jobs does
     folder, case = Path(start.case["folder"]), start.case
     name = NAMES[start.role == "sender"]
     rows, keys = rows_of(start.role, case), PartyKeys.generate(name)

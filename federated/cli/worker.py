@@ -24,6 +24,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
 from federated.node.purge import purge_now
 from federated.store.files import locked
+from federated.store.memory import keep_blocks
 from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.flower.link import Through
 from federated.wire.flower.node import NodeDaemon
@@ -173,6 +174,7 @@ def main() -> None:
     """Run the jobs of a node; the arguments are the numbers of two sockets."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the lasting process says when to leave
         signal.signal(number, signal.SIG_IGN)
+    keep_blocks()
     parcels, control = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     os.set_inheritable(parcels.fileno(), False)  # no command that is told of jobs gets them
     os.set_inheritable(control.fileno(), False)
