@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from federated.contract.kinds.train import TREES, classes, hidden
 from federated.models import MODELS
 from federated.text import slug
+from federated.trees.plan import MOST_PARTNERS
 from profiles.job_sections import KIND_OF
 from profiles.label_section import CUT_OFF, PREFIX
 from profiles.specs import ScoreSpec
@@ -301,12 +302,18 @@ def _check_features(job: Job) -> None:
             key = f"[[train]] {place} features" if train.features else "[[party]] features"
             raise JobError(f"{job.file}: {key}: no partner brings any")
         bringing = [name for name in job.partners() if job.features(train, name)]
-        if train.model == TREES and len(bringing) > 1:
+        if hidden(train) and len(bringing) > 1:
             raise JobError(
-                f"{job.file}: [[train]] {place} model: trees of columns of "
-                f"{' and '.join(bringing)} found, of one partner allowed",
+                f"{job.file}: [[train]] {place} tells: nothing found with columns of "
+                f"{' and '.join(bringing)}, of one partner allowed",
                 hint="name one partner's columns in features, each partner in a training of its "
-                'own, or model = "logistic"',
+                'own, or tells = "sides"',
+            )
+        if train.model == TREES and len(bringing) > MOST_PARTNERS:
+            raise JobError(
+                f"{job.file}: [[train]] {place} model: trees of columns of {len(bringing)} "
+                f"partners found, 1 to {MOST_PARTNERS} allowed",
+                hint="name fewer partners' columns in features",
             )
         if hidden(train) and not job.features(train, job.receiver):
             raise JobError(

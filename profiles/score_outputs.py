@@ -70,7 +70,9 @@ def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
     part, names = scored.part, " and ".join(scored.terms.partners)
     if isinstance(part.trees, LabelModel) and scored.moved is not None:
         bins = part.trees.binning.transform(aligned)
-        return path_reasons(part.trees.binning.columns, bins, scored.moved, scored.partners, names)
+        theirs = scored.moved[:, len(bins) :].T
+        by_name = dict(zip(scored.terms.partners, theirs, strict=True))
+        return path_reasons(part.trees.binning.columns, bins, scored.moved, by_name)
     assert part.encoder is not None  # noqa: S101  a regression has both
     assert part.linear is not None  # noqa: S101
     matrix, columns = part.encoder.transform(aligned)

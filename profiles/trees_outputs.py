@@ -1,13 +1,13 @@
 """What the receiver is shown of boosted trees: importance, reasons, metrics, a comparison.
 
-An own column's reason names the column and its bin; of the partner's data only the sum of what its
+An own column's reason names the column and its bin; of a partner's data only the sum of what its
 splits moved is known.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -48,15 +48,18 @@ _TOP = 3
 
 
 def trees_importance(trained: Grown, receiver: str) -> tuple[Importance, ...]:
-    """How far each own column, and the partner's as a whole, moves log odds."""
-    spread = trained.moved.std(axis=0) if len(trained.moved) else np.zeros(1)
-    partner, names = trained.terms.partners[0], [each.name for each in _bins(trained)]
+    """How far each own column, and each partner's as a whole, moves log odds."""
+    names = [each.name for each in _bins(trained)]
+    spread = trained.moved.std(axis=0) if len(trained.moved) else np.zeros(trained.moved.shape[1])
     own = [
         Importance(receiver, column_words(name), float(size))
-        for name, size in zip(names, spread[:-1], strict=True)
+        for name, size in zip(names, spread[: len(names)], strict=True)
     ]
-    theirs = f"all columns of {partner}"
-    return (*own, Importance(partner, theirs, float(spread[-1]), 0, trained.partner_columns))
+    theirs = [
+        Importance(name, f"all columns of {name}", float(size), 0, columns)
+        for (name, columns), size in zip(trained.brought.items(), spread[len(names) :], strict=True)
+    ]
+    return (*own, *theirs)
 
 
 def trees_reasons(trained: Grown) -> pa.Array:
@@ -64,35 +67,35 @@ def trees_reasons(trained: Grown) -> pa.Array:
 
     Each reads like "balance over 1200 (+0.42)"; the partner's "partner bureau (+0.31)".
     """
-    partner = trained.terms.partners[0]
-    return path_reasons(_bins(trained), trained.bins, trained.moved, trained.partners(), partner)
+    return path_reasons(_bins(trained), trained.bins, trained.moved, trained.by_partner())
 
 
 def path_reasons(
     columns: Sequence[NumberBins | CategoryBins],
     bins: Sequence[np.ndarray],
     moved: np.ndarray,
-    partners: np.ndarray,
-    name: str,
+    partners: Mapping[str, np.ndarray],
 ) -> pa.Array:
     """The same of any rows whose paths are known.
 
     Args:
         columns, bins: own ones, and of each the rows' bins.
-        moved: float64[rows, columns + 1], by how much each moves a row's score.
-        partners: float64[rows], the same of the partner's as it is to be shown.
-        name: the partner's.
+        moved: float64[rows, columns + partners], by how much each moves a row's score.
+        partners: of each by its name float64[rows], the same as it is to be shown.
     """
     texts, codes = list[str](), []
     for each, own in zip(columns, bins, strict=True):
         codes.append(len(texts) + own.astype(np.int64))
         texts += _bin_words(each)
-    codes.append(np.full(len(moved), len(texts), np.int64))
-    texts.append(f"partner {plain(name, 60)}")
-    code, moved = np.stack(codes, axis=1), moved.copy()
-    moved[:, -1] = partners
-    kept = np.argsort(-np.abs(moved[:, :-1]), axis=1, kind="stable")[:, :_TOP]
-    kept = np.hstack([kept, np.full((len(kept), 1), moved.shape[1] - 1)])
+    moved, first = moved.copy(), len(columns)
+    for at, (name, theirs) in enumerate(partners.items(), start=first):
+        codes.append(np.full(len(moved), len(texts), np.int64))
+        texts.append(f"partner {plain(name, 60)}")
+        moved[:, at] = theirs
+    code = np.stack(codes, axis=1)
+    kept = np.argsort(-np.abs(moved[:, :first]), axis=1, kind="stable")[:, :_TOP]
+    every = np.tile(np.arange(first, moved.shape[1]), (len(kept), 1))
+    kept = np.hstack([kept, every])
     return worded(
         texts, np.take_along_axis(code, kept, axis=1), np.take_along_axis(moved, kept, axis=1)
     )
@@ -100,29 +103,45 @@ def path_reasons(
 
 def trees_metrics(trained: Grown) -> dict[str, Any]:
     """How trees were grown, and what that told."""
+    forest, terms = trained.trees.forest, trained.terms
     held = (trained.folds >= 0) & (trained.label >= 0)
-    return {
-        "trees": len(trained.trees.forest.trees),
-        "depth": trained.terms.depth,
+    gains = trained.trees.importance(terms.partners).items()
+    found = {
+        "trees": len(forest.trees),
+        "depth": terms.depth,
         "held_out_rows": int(held.sum()),
-        "row_bits": told_levels(trained.terms),
-        "row_bits_told": trained.told_levels,
-        "partner_splits": trained.trees.forest.partner_splits,
-        "gain": {name: float(f"{g:.4g}") for name, g in trained.trees.importance().items()},
+        "row_bits": max(told_levels(terms, name) for name in terms.partners),
+        "row_bits_told": max(trained.told_levels),
+        "partner_splits": forest.partner_splits,
+        "gain": {name: float(f"{g:.4g}") for name, g in gains},
     }
+    if len(terms.partners) > 1:
+        found["by_partner"] = {
+            name: {"row_bits": told_levels(terms, name), "row_bits_told": told, "splits": splits}
+            for name, told, splits in _of_partners(trained)
+        }
+    return found
+
+
+def _of_partners(trained: Grown) -> Iterator[tuple[str, int, int]]:
+    """Each partner's name, levels on which it told a bit of a row, and how many splits it has."""
+    splits = trained.trees.forest.splits_of
+    yield from zip(trained.terms.partners, trained.told_levels, splits, strict=True)
 
 
 def trees_notes(trained: Grown) -> tuple[str, ...]:
     """Sentences beneath a report's model."""
-    partner, most = trained.terms.partners[0], told_levels(trained.terms)
-    told, forest = trained.told_levels, trained.trees.forest
-    spent = " These are spent: splits after them are of own columns only." * (told >= most)
-    return (
-        f"{len(forest.trees)} trees of up to {trained.terms.depth} levels, with "
-        f"{forest.partner_splits} splits of {partner}'s. They told {told} bits of each shared "
-        f"record, of {most} allowed.{spent}",
-        *trained.trees.binning.notes,
-    )
+    grown = f"{len(trained.trees.forest.trees)} trees of up to {trained.terms.depth} levels, with "
+    several, found = len(trained.terms.partners) > 1, []
+    for name, told, splits in _of_partners(trained):
+        most = told_levels(trained.terms, name)
+        after = "on its levels after them" if several else "after them"
+        spent = f" These are spent: splits {after} are of own columns only." * (told >= most)
+        found.append(
+            f"{grown}{splits} splits of {name}'s. They told {told} bits of each shared record, of "
+            f"{most} allowed.{spent}"
+        )
+    return (*found, *trained.trees.binning.notes)
 
 
 def hidden_metrics(trained: HiddenGrown) -> dict[str, Any]:
@@ -167,20 +186,24 @@ def compare_trees(
 ) -> Comparison:
     """Trees grown on all columns in one process, without a cap on bits; AUCs of held-out rows.
 
-    As many as were kept, on all rows that are not held out.
+    As many as were kept, on all rows that are not held out; of several partners without turns.
     `tables` are every party's copies of the job.
     """
-    contract, name = next(iter(outcomes.values())).contract, trained.terms.partners[0]
-    rows = load_table(contract.party(name), tables[name]).take(outcomes[name].rows)
-    theirs = Binning.fit(rows, contract.features(trained.terms, name))
-    own = trained.binning
-    layout = Layout((*own.layout.columns, *theirs.layout.columns))
-    bins = [*trained.bins, *theirs.transform(rows)]
+    contract, own = next(iter(outcomes.values())).contract, trained.binning
+    columns, bins, brought = [*own.layout.columns], [*trained.bins], {}
+    for name in trained.terms.partners:
+        rows = load_table(contract.party(name), tables[name]).take(outcomes[name].rows)
+        brought[name] = theirs = Binning.fit(rows, contract.features(trained.terms, name))
+        columns += theirs.layout.columns
+        bins += theirs.transform(rows)
+    layout = Layout(tuple(columns))
     held, label = trained.folds >= 0, np.asarray(trained.label, np.int8)
     terms = trained.terms
     kept = len(trained.trees.forest.trees) if isinstance(trained, Grown) else terms.trees
     plan = replace(plan_of(contract, terms), trees=max(1, kept), patience=0, subsample=1.0)
-    ways = [*ways_of(terms, contract.receiver, own), *ways_of(terms, name, theirs)]
+    ways = ways_of(terms, contract.receiver, own)
+    for name, theirs in brought.items():
+        ways += ways_of(terms, name, theirs)
     margin = grow_alone(bins, layout, label, plan, used=(label >= 0) & ~held, ways=ways)[1]
     scores = trained.model.predict(margin)
     held &= label >= 0

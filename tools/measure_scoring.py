@@ -100,7 +100,7 @@ def _trees(
     )
     session, since = secrets.token_bytes(32), time.process_time()
     ends: Any = PathReceiver(
-        _context("a", session), "b", mine, mine.binning.transform(new), new.num_rows
+        _context("a", session), ["b"], mine, mine.binning.transform(new), new.num_rows
     )
     pair = Counted(ends, PathPartner(_context("b", session), "a", other, other.sides(new), bits))
     found = pair.run()["a"]

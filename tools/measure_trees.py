@@ -1,17 +1,17 @@
 """Boosted trees of two parties against XGBoost on the same bins: AUC, processor time, bytes.
 
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit [--trees 20] [--row-bits 5]
-        [--least-rows 50] [--rising age] [--falling host_x0]
+        [--least-rows 50] [--rising age] [--falling host_x0] [--partners 2]
     FEDPROFILE_DATA=... python tools/measure_trees.py bank|credit --hidden 8 7 6 5 [--trees 20]
 
 `bank` is bank_marketing without `duration`, the feature party having age, job, marital and
 education; `credit` is credit_default as FATE splits it, ten columns at the feature party.
-Categories are taken as numbers, as XGBoost takes them. A fifth of the rows is held out. Both roles
-run in this process. With `--hidden` the trees tell no row's side, and scores in the first of the
-bits named; held rows are rows without a label then. What the other bits tell of the same trees is
-computed of both parties' shares, which meet nowhere but here: rounding comes last, so one training
-shows them all. XGBoost is left out where it is not installed; it rises and falls with the same
-columns, and counts no rows.
+Categories are taken as numbers, as XGBoost takes them. A fifth of the rows is held out. All roles
+run in this process. With `--partners` the feature party's columns are dealt to so many. With
+`--hidden` the trees tell no row's side, and scores in the first of the bits named; held rows are
+rows without a label then. What the other bits tell of the same trees is computed of both parties'
+shares, which meet nowhere but here: rounding comes last, so one training shows them all. XGBoost is
+left out where it is not installed; it rises and falls with the same columns, and counts no rows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import argparse
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +97,23 @@ def main() -> None:
     given.add_argument("--least-rows", type=int, default=0)
     for way in ("--rising", "--falling"):
         given.add_argument(way, nargs="+", default=[], metavar="COLUMN")
+    given.add_argument("--partners", type=int, default=1)
     given.add_argument("--hidden", type=int, nargs="+", metavar="SCORE_BITS")
     asked = given.parse_args()
     table, y, theirs = {"bank": bank, "credit": credit}[asked.table]()
     own = [name for name in table.column_names if name not in theirs]
-    mine, other = Binning.fit(table, own), Binning.fit(table, theirs)
+    binnings = [Binning.fit(table, own)]
+    binnings += [Binning.fit(table, theirs[at :: asked.partners]) for at in range(asked.partners)]
     gaps: list[dict[str, float]] = []
     for split in range(asked.splits):
         order = np.random.default_rng(42 + split).permutation(len(y))
         held, rows = order[: len(y) // 5], np.sort(order[len(y) // 5 :])
         run = hidden if asked.hidden else one
-        line, found = run(table, y, (mine, other), rows, held, asked)
-        theirs = _xgboost((mine, other), table, y, rows, held, asked)
+        line, found = run(table, y, binnings, rows, held, asked)
+        central = _xgboost(binnings, table, y, rows, held, asked)
         shown = ", ".join(f"{name} {each:.4f}" for name, each in found.items())
-        print(f"{line}, {shown}, XGBoost {theirs:.4f}", flush=True)  # noqa: T201
-        gaps.append({name: each - theirs for name, each in found.items()})
+        print(f"{line}, {shown}, XGBoost {central:.4f}", flush=True)  # noqa: T201
+        gaps.append({name: each - central for name, each in found.items()})
     for name in gaps[0] if len(gaps) > 1 else ():
         of = [gap[name] for gap in gaps]
         error = np.std(of, ddof=1) / np.sqrt(len(of))
@@ -120,7 +123,7 @@ def main() -> None:
 def one(
     table: pa.Table,
     y: np.ndarray,
-    binnings: tuple[Binning, Binning],
+    binnings: Sequence[Binning],
     rows: np.ndarray,
     held: np.ndarray,
     asked: argparse.Namespace,
@@ -134,28 +137,39 @@ def one(
         rate=asked.rate,
         depth=asked.depth,
         least_rows=asked.least_rows,
-        partner_ways=any(_ways(binnings[1], asked)),
+        partner_ways=any(any(_ways(each, asked)) for each in binnings[1:]),
+        partners=asked.partners,
     )
-    mine, other = binnings
-    ways, theirs = (_ways(each, asked) for each in binnings)
+    mine, *others = binnings
+    names = [f"b{at}" for at in range(asked.partners)]
 
     def context(name: str) -> Context:
         return Context(session, "trees", name, secrets.token_bytes)
 
     label = y[rows].astype(np.int8)
-    own, columns = (mine.transform(train), mine.layout), (other.transform(train), other.layout)
-    a = LabelParty(context("a"), ["b"], *own, label, plan=plan, ways=ways)
-    b = FeatureParty(context("b"), "a", *columns, plan=plan, ways=theirs)
-    pair, since = Counted(a, b), time.process_time()
+    own, ways = (mine.transform(train), mine.layout), _ways(mine, asked)
+    a = LabelParty(context("a"), names, *own, label, plan=plan, ways=ways)
+    b = [
+        FeatureParty(
+            context(name),
+            "a",
+            other.transform(train),
+            other.layout,
+            plan=plan,
+            number=at,
+            ways=_ways(other, asked),
+        )
+        for at, (name, other) in enumerate(zip(names, others, strict=True))
+    ]
+    pair, since = Counted(a, *b), time.process_time()
     found = pair.run()
     spent, rest = time.process_time() - since, table.take(pa.array(held))
-    label_model, feature_model = (
-        LabelModel.of(found["a"], mine),
-        FeatureModel.of(found["b"], other),
-    )
-    ours = auc(y[held], label_model.scores(rest, feature_model.sides(rest)))
+    parts = [FeatureModel.of(found[n], b) for n, b in zip(names, others, strict=True)]
+    sides = np.vstack([part.sides(rest) for part in parts])
+    ours = auc(y[held], LabelModel.of(found["a"], mine).scores(rest, sides))
     size = pair.bytes / 1e6
-    line = f"{spent:5.2f} s of both, {size:6.1f} MB, {found['a'].told_levels} levels told"
+    told = " and ".join(str(found[name].told_levels) for name in names)
+    line = f"{spent:5.2f} s of all, {size:6.1f} MB, {told} levels told"
     return line, {"AUC": ours}
 
 
@@ -168,7 +182,7 @@ def _ways(binning: Binning, asked: argparse.Namespace) -> list[int]:
 def hidden(
     table: pa.Table,
     y: np.ndarray,
-    binnings: tuple[Binning, Binning],
+    binnings: Sequence[Binning],
     rows: np.ndarray,
     held: np.ndarray,
     asked: argparse.Namespace,
@@ -207,7 +221,7 @@ def rounded(found: HiddenLabel, shares: list[Any], bins: Any, bits: int) -> Any:
 
 
 def _xgboost(
-    binnings: tuple[Binning, Binning],
+    binnings: Sequence[Binning],
     table: pa.Table,
     y: np.ndarray,
     rows: np.ndarray,

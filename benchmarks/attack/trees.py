@@ -184,7 +184,7 @@ def rows(scale: Scale) -> Iterator[Finding]:
         for bits, asked in ((allowed, f"row_bits = {allowed}, a new node's most"),
                             (FREE, "no bound on the bits of a row")):  # fmt: skip
             fit = grown(name, found, some, row_bits=bits, trees=20)
-            told = fit.label.told_levels
+            (told,) = fit.label.told_levels
             yield Finding(
                 attack="",
                 protocol=PROTOCOL,

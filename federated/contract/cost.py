@@ -181,16 +181,20 @@ def regression_estimate(rates: Rates, rows: int, features: int, plan: Regression
     return Estimate(seconds + 0.2, memory, float(rows) * wire, rounds)
 
 
-def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Estimate:
-    """Boosted trees with so many `columns` of the partner's, each of 32 bins, all levels grown.
+def trees_estimate(
+    rates: Rates, rows: int, columns: int, plan: TreesPlan, partner: int = 0
+) -> Estimate:
+    """Boosted trees with so many `columns` of a partner's, each of 32 bins, all levels grown.
 
-    Per row and column a tree of seeds once, and on each level pads for the lanes of all nodes but
-    the other one of each pair. The parties work in turns for the most part. Of the levels that are
-    asked for about every second one tells a bit, until these are spent.
+    Per row and column a tree of seeds once, and on each of the partner's levels pads for the lanes
+    of all nodes, with one partner but the other one of each pair. The parties work in turns for the
+    most part. Of the levels that are asked for about every second one tells a bit, until these are
+    spent.
     """
-    levels = min(plan.levels, 2 * plan.row_bits)
+    asked = plan.levels_of(partner)
+    levels = min(asked, 2 * plan.row_bits)
     trees = levels / plan.depth
-    pairs = [max(1, (1 << depth) // 2) for depth in range(plan.depth)]
+    pairs = [plan.summed_nodes(depth) for depth in range(plan.depth)]
     nodes, lanes = (1 << plan.depth) - 1, plan.lanes * sum(pairs)
     drawn = sum(-(-plan.lanes * each // 4) for each in pairs)
     blocks = columns * (6 + trees * drawn) * 2**TREES_DEPTH
@@ -198,7 +202,7 @@ def trees_estimate(rates: Rates, rows: int, columns: int, plan: TreesPlan) -> Es
     tag, candidates = rates.align().tag, trees * nodes * columns * TREES_CANDIDATES
     seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
     wire = rows * columns * (94.0 + 4 * trees * lanes)
-    told = min(plan.row_bits, plan.levels)
+    told = min(plan.row_bits, asked)
     each = 2400.0 + TREES_COUNTED * rows.bit_length() * (plan.lanes > 2)
     wire += rows * told * (4.0 * plan.depth + 3) + candidates * each
     memory = 2e8 + rows * columns * 16.0 * (TREES_DEPTH + 1) + 200.0 * rows

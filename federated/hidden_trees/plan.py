@@ -50,6 +50,7 @@ class HiddenPlan(TreesPlan):
         rows, trees, depth, rate, penalty, least_weight, subsample: as in `TreesPlan`.
         least_gain, least_rows, patience, row_bits, partner_ways: 0: there is no least gain, no
             count of rows, no validation part, no side told, no column with a way.
+        partners: 1.
         score_bits: bits of a row's score that the label party is told, at most.
     """
 
@@ -63,6 +64,8 @@ class HiddenPlan(TreesPlan):
         super().__post_init__()
         if not 1 <= self.score_bits <= MOST_SCORE_BITS:
             raise MisuseError(f"score_bits = {self.score_bits} found, 1 to {MOST_SCORE_BITS}")
+        if self.partners > 1:
+            raise MisuseError(f"{self.partners} partners found, one allowed in hidden trees")
         if self.patience or self.row_bits or self.least_gain:
             raise MisuseError("hidden trees have no validation part, row_bits or least gain")
         if self.partner_ways or self.least_rows:

@@ -24,7 +24,7 @@ from federated.sharing.messages import (
 )
 from federated.sharing.transcript import SEED
 from psi.protocol import Context, MisuseError, Turn
-from psi.protocol.store import Rows, Store
+from psi.protocol.store import NamedStore
 
 __all__ = ["Line"]
 
@@ -59,7 +59,9 @@ class Line(Party[Any]):
         fold: NDArray[np.int8],
         most: int | None,
     ) -> None:
-        super().__init__(replace(context, store=_Named(context.store, number)), peer, x, plan)
+        super().__init__(
+            replace(context, store=NamedStore(context.store, f"line{number}")), peer, x, plan
+        )
         self._known, self._fold, self._most = known, fold, most
 
     @property
@@ -185,19 +187,3 @@ class Line(Party[Any]):
     @property
     def _folds(self) -> NDArray[np.int8]:
         return self._fold
-
-
-class _Named:
-    """A link's part of the label party's store."""
-
-    def __init__(self, store: Store, number: int) -> None:
-        self._store, self._number = store, number
-
-    def put(self, name: str, part: int, rows: Rows) -> None:
-        self._store.put(f"line{self._number}-{name}", part, rows)
-
-    def get(self, name: str, part: int) -> Rows:
-        return self._store.get(f"line{self._number}-{name}", part)
-
-    def clear(self) -> None:
-        self._store.clear()

@@ -8,6 +8,7 @@ these are invented with as many levels as training told it.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,8 @@ def invented_part(
         trees=None,
     )
     if mine.trees is not None:
-        return replace(part, trees=_trees(mine, side, Binning.fit(table, columns), rng))
+        trees = _trees(mine, terms, name, Binning.fit(table, columns), rng)
+        return replace(part, trees=trees)
     encoder = Encoder.fit(table, columns)
     weights = rng.normal(size=len(encoder.names)) / 3
     scores = encoder.transform(table)[0] @ weights
@@ -120,19 +122,28 @@ def invented_part(
 
 
 def _trees(
-    mine: ModelPart, side: str, binning: Binning, rng: Rng
+    mine: ModelPart, terms: ScoreTerms, name: str, binning: Binning, rng: Rng
 ) -> LabelModel | FeatureModel | HiddenLabelModel | HiddenFeatureModel:
+    """Of the party `name`; other partners than a rehearsing one have no splits."""
     assert mine.trees is not None  # noqa: S101  the caller has looked
-    training = mine.trees.training
     if isinstance(mine.trees, HiddenLabelModel | HiddenFeatureModel):
         return _hidden(mine.trees, binning, rng)
     if isinstance(mine.trees, LabelModel):
-        wanted = rng.integers(0, binning.layout.candidates, mine.trees.forest.partner_splits)
+        at = terms.partners.index(name)
+        wanted = rng.integers(0, binning.layout.candidates, mine.trees.forest.splits_of[at])
         found = [PartnerSplit(*binning.layout.split(int(one))) for one in wanted]
-        return FeatureModel(training, binning, tuple(found))
-    assert side == LABEL  # noqa: S101  trees have one partner
-    trees = grown(len(mine.trees.splits), mine.told, binning.layout, rng)
-    return LabelModel(training, binning, Forest(0.0, trees, binning.layout))
+        return FeatureModel(mine.trees.trainings[at], binning, tuple(found))
+    if name != mine.receiver:
+        return FeatureModel(_named(name), binning, ())
+    at, several = terms.partners.index(mine.party), len(terms.partners)
+    trees = grown(len(mine.trees.splits), mine.told, binning.layout, rng, at)
+    names = [mine.trees.training if n == mine.party else _named(n) for n in terms.partners]
+    return LabelModel(b"".join(names), binning, Forest(0.0, trees, binning.layout, several))
+
+
+def _named(party: str) -> bytes:
+    """What stands for the training at an invented partner."""
+    return hashlib.sha256(b"invented training at " + party.encode()).digest()
 
 
 def _hidden(
@@ -147,7 +158,7 @@ def _hidden(
     return HiddenLabelModel(mine.training, binning, splits, values, 0.0, MOST_SCORE_BITS)
 
 
-def grown(splits: int, levels: int, layout: Layout, rng: Rng) -> tuple[Tree, ...]:
+def grown(splits: int, levels: int, layout: Layout, rng: Rng, partner: int = 0) -> tuple[Tree, ...]:
     """Trees with so many splits of a partner's on so many levels: a tree a level, own splits above.
 
     Raises:
@@ -161,7 +172,7 @@ def grown(splits: int, levels: int, layout: Layout, rng: Rng) -> tuple[Tree, ...
         depth = (count - 1).bit_length()
         tree = Tree.empty(depth + 1)
         above, last = (1 << depth) - 1, (1 << depth) - 1 + count
-        tree.kind[:above], tree.kind[above:last] = OWN, PARTNER
+        tree.kind[:above], tree.kind[above:last] = OWN, PARTNER + partner
         tree.split[:above] = rng.integers(0, layout.candidates, above)
         tree.split[above:last] = number + np.arange(count)
         tree.value[:] = rng.normal(size=len(tree.value)) / 10

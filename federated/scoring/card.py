@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from federated.regression import told_bits
 from federated.scoring.model_file import LABEL, ModelPart
 from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
 from federated.trees import FeatureModel, LabelModel
-from federated.trees.forest import OWN
+from federated.trees.forest import OWN, PARTNER
 
 __all__ = ["asked_of", "card", "importance", "more_told", "numbers"]
 
@@ -162,7 +162,7 @@ def importance(part: ModelPart) -> list[tuple[str, float]]:
     """Own columns by how far they move scores, largest first; of trees by what splits gained."""
     found: dict[str, float] = {}
     if isinstance(part.trees, LabelModel):
-        found = part.trees.importance()
+        found = part.trees.importance(part.partners)
     elif part.trees is not None:
         names = [each.name for each in part.trees.binning.columns]
         for column in _columns_split(part.trees):
@@ -189,7 +189,7 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
     A number's coefficient is of one standard deviation of it, a category's of being in it.
     """
     if isinstance(part.trees, LabelModel):
-        return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees))
+        return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees, part.partners))
     if isinstance(part.trees, HiddenLabelModel):
         return ("tree", "node", "split", "value"), list(_hidden_nodes(part.trees))
     if isinstance(part.trees, FeatureModel | HiddenFeatureModel):
@@ -230,8 +230,9 @@ def _unit(column: NumberColumn | CategoryColumn, name: str) -> str:
     return f"(value - {column.mean:.6g}) / {column.scale:.6g}" if name == column.name else "1"
 
 
-def _nodes(model: LabelModel) -> Iterator[Row]:
-    layout = model.forest.layout
+def _nodes(model: LabelModel, partners: Sequence[str]) -> Iterator[Row]:
+    layout, names = model.forest.layout, [f"{name}'s" for name in partners]
+    whose = names if len(names) > 1 else ["the partner's"]
     for number, tree in enumerate(model.forest.trees):
         reached = {0}
         for place in range(len(tree.kind)):
@@ -246,7 +247,7 @@ def _nodes(model: LabelModel) -> Iterator[Row]:
             if tree.kind[place] == OWN:
                 words = model.binning.words(*layout.split(split))
             else:
-                words = f"the partner's split {split}"
+                words = f"{whose[int(tree.kind[place]) - PARTNER]} split {split}"
             yield str(number), str(place), words, f"{tree.gain[place]:.6g}", value
 
 

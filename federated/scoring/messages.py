@@ -27,6 +27,7 @@ __all__ = [
     "Joint",
     "Levels",
     "Linking",
+    "Offered",
     "Offering",
     "Opening",
     "Pooling",
@@ -92,25 +93,33 @@ class Asking:
     levels: _Counts
 
 
+@dataclass(frozen=True, repr=False)
+class Offered:
+    """To one partner; keys: once it has chosen."""
+
+    secret: Annotated[bytes, Length(32)]
+    point: Annotated[bytes, Length(32)]
+    keys: IndexKeys | None = None
+
+
 @message(0x75)
 @dataclass(frozen=True)
 class Opening:
-    """Trees, receiver: base transfers are offered."""
+    """Trees, receiver: base transfers are offered to each partner."""
 
     transcript: Transcript
-    secret: Annotated[bytes, Length(32)]
-    point: Annotated[bytes, Length(32)]
+    offers: Annotated[tuple[Offered, ...], Length(MOST_PARTNERS)]
 
 
 @message(0x76)
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
-    """Trees, receiver: the depth that is asked, the place among its levels and the chunk due."""
+    """Trees, receiver: the depth that is asked, and how many chunks of it each partner has told."""
 
     transcript: Transcript
-    keys: IndexKeys
+    keys: Annotated[tuple[IndexKeys, ...], Length(MOST_PARTNERS)]
     depth: Annotated[int, Range(0, MOST_DEPTH)]
-    heard: _Count = 0
+    heard: Annotated[tuple[_Count, ...], Length(MOST_PARTNERS)]
 
 
 @message(0x77)

@@ -27,7 +27,7 @@ from federated.scoring.model_file import (
     ModelPart,
     model_id,
 )
-from federated.scoring.paths import partner_levels
+from federated.scoring.paths import most_levels
 from federated.scoring.spread import Spread
 from federated.steps.explained import explained
 from federated.steps.outcome import Boosted, Counted, Grown, HiddenGrown, Trained
@@ -133,7 +133,7 @@ def _keep(
     salt = work.session.keep(f"model-{name}", lambda: work.session.random(SALT))
     told = terms.score_bits
     if isinstance(trees, LabelModel):
-        told = len(partner_levels(trees.forest))
+        told = most_levels(trees.forest)
     elif isinstance(trees, FeatureModel):
         told = int(card["levels"])
     part = ModelPart(
@@ -256,13 +256,15 @@ def _by_party(trained: Trained) -> dict[str, float]:
     as it is known: the report's shares are of these too."""
     if isinstance(trained, HiddenGrown):
         return {}  # whose part of a score it is nobody knows
-    partners = " and ".join(trained.terms.partners)
     if isinstance(trained, Grown):
-        rows, (*own, theirs) = len(trained.moved), trained.moved.std(axis=0)
+        rows, names = len(trained.moved), trained.terms.partners
+        spread = trained.moved.std(axis=0)
+        own, theirs = spread[: -len(names)], spread[-len(names) :]
     else:
         rows, own = len(trained.own_matrix), trained.part.importance(trained.own_matrix)[0]
-        theirs = trained.partners().std()
-    sizes = {"own columns": float(np.square(own).sum()), partners: float(theirs**2)}
+        names, theirs = (" and ".join(trained.terms.partners),), [trained.partners().std()]
+    sizes = {"own columns": float(np.square(own).sum())}
+    sizes |= {name: float(size**2) for name, size in zip(names, theirs, strict=True)}
     if not rows or not all(np.isfinite(each) for each in sizes.values()):
         return {}
     return {name: round(each, 9) for name, each in sizes.items()}

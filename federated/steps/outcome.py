@@ -184,12 +184,14 @@ class ToldList:
 class Boosted(Trained):
     """Boosted trees at the label party: `part` has no columns.
 
-    `binning` is of the own columns, `bins` of each of them `uint16[rows]`. Rows that were held out
-    are in fold 0, all others in none; `encoder` and `own_matrix` are for the model of own columns.
+    `binning` is of the own columns, `bins` of each of them `uint16[rows]`, `brought` how many
+    columns each partner has at most. Rows that were held out are in fold 0, all others in none;
+    `encoder` and `own_matrix` are for the model of own columns.
     """
 
     binning: Binning
     bins: list[np.ndarray]
+    brought: Mapping[str, int]
 
     @property
     def part_held_out(self) -> bool:
@@ -201,12 +203,13 @@ class Boosted(Trained):
 class Grown(Boosted):
     """Trees that told rows' sides: `trees` are the label party's own part of them.
 
-    `moved` is by how much each own column, and all of the partner's at last, moves each aligned
-    row's log odds: `float64[rows, columns + 1]`. `told_levels` told a bit of each row.
+    `moved` is by how much each own column, and all of each partner's at last, moves each aligned
+    row's log odds: `float64[rows, columns + partners]`. `told_levels` of each partner told a bit of
+    each row.
     """
 
     trees: LabelModel
-    told_levels: int
+    told_levels: Sequence[int]
     moved: np.ndarray
 
     def saved(self) -> LabelModel:
@@ -214,9 +217,15 @@ class Grown(Boosted):
         return self.trees
 
     def partners(self) -> np.ndarray:
-        """What the partner's splits add to each row's score, centred: `float64[rows]`."""
-        rest = self.moved[:, -1]
-        return np.asarray(rest - rest.mean() if rest.size else rest)
+        """What partners' splits add to each row's score, centred: `float64[rows]`."""
+        return np.asarray(np.sum(list(self.by_partner().values()), axis=0))
+
+    def by_partner(self) -> dict[str, np.ndarray]:
+        """What each partner's splits add, centred: `float64[rows]`."""
+        names, found = self.terms.partners, {}
+        for name, rest in zip(names, self.moved[:, -len(names) :].T, strict=True):
+            found[name] = np.asarray(rest - rest.mean() if rest.size else rest)
+        return found
 
 
 @dataclass(kw_only=True)
@@ -236,11 +245,11 @@ class Scored:
     """Rows scored by a kept model, at the receiver.
 
     `scores` are log odds and `partners` what the partners' part of them is: `float64[rows]` of the
-    aligned rows. `moved` is, of trees, by how much each own column and the partner's data move a
-    row's score: `float64[rows, columns + 1]`; None where nobody knows. `released` is what officers
-    signed of the model, where this party's policy asks for that. `told` is who is on a list, where
-    that was told and no score: then `partners` is their mean in training, but of the listed whose
-    score was told.
+    aligned rows. `moved` is, of trees, by how much each own column and each partner's data move a
+    row's score: `float64[rows, columns + partners]`; None where nobody knows. `released` is what
+    officers signed of the model, where this party's policy asks for that. `told` is who is on a
+    list, where that was told and no score: then `partners` is their mean in training, but of the
+    listed whose score was told.
     """
 
     terms: ScoreTerms

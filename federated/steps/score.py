@@ -146,15 +146,14 @@ class Score(Step):
             found = self._listed(terms, part)
         elif isinstance(part.trees, LabelModel):
             forest, bins = part.trees.forest, part.trees.binning.transform(table)
-            paths = PathReceiver(context, terms.partners[0], part.trees, bins, count)
+            paths = PathReceiver(context, terms.partners, part.trees, bins, count)
             ends = work.run(step, paths, terms.partners)
             moved = forest.moved(ends)
             scores = np.full(count, forest.base)
             for tree, places in zip(forest.trees, ends, strict=True):
                 scores += tree.value[places]
-            found = Scored(
-                terms=terms, part=part, scores=scores, partners=moved[:, -1], moved=moved
-            )
+            theirs = moved[:, len(bins) :].sum(axis=1)
+            found = Scored(terms=terms, part=part, scores=scores, partners=theirs, moved=moved)
         else:
             role = SumReceiver(context, terms.partners, count)
             theirs = work.run(step, role, terms.partners)

@@ -1,8 +1,9 @@
-"""Boosted trees over joined rows whose columns are at two parties, whatever they tell."""
+"""Boosted trees over joined rows whose columns are at several parties, whatever they tell."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +28,16 @@ STOPS = 1
 
 @dataclass(frozen=True)
 class Brought:
-    """A party's columns in bins, `most` columns of the other's, and the rows behind them."""
+    """A party's columns in bins, the rows behind them, and of each peer its columns at `most`."""
 
     table: pa.Table
     binning: Binning
     bins: list[np.ndarray]
-    most: int
+    most: dict[str, int]
 
 
 class TrainBoosted(TrainColumns):
-    """A label party and a feature party; what a subclass gives is said of their trees alone."""
+    """A label party and feature parties; what a subclass gives is said of their trees alone."""
 
     needs_own = True
     """Whether the label party has to have a column."""
@@ -47,17 +48,17 @@ class TrainBoosted(TrainColumns):
 
     def _label_party(self, terms: TrainTerms) -> None:
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
-        partner = terms.partners[0]
-        work.guard.gives(step, partner)
+        for name in terms.partners:
+            work.guard.gives(step, name)
         label, later = split_in_time(table, terms, work.me.table)
         folds, shown = held_out(work, terms, table, label)
         valid, grown_on = None, shown >= 0
         if terms.early_stop:
             valid = (folds_of(work, terms, table, label >= 0) == STOPS) & (shown >= 0)
             grown_on &= ~valid
-        brought = self._brought(terms, table, partner, grown_on, needed=self.needs_own)
+        brought = self._brought(terms, table, terms.partners, grown_on, needed=self.needs_own)
         role = self._label_role(work.session.context(step), terms, brought, shown, valid)
-        fit = work.run(step, role, [partner])
+        fit = work.run(step, role, terms.partners)
         scores = BOOSTED.predict(fit.margin)
         features = work.contract.features(terms, work.me.name)
         encoder = Encoder.fit(table, features, label >= 0)  # of the receiver's own model beside it
@@ -66,7 +67,7 @@ class TrainBoosted(TrainColumns):
             terms=terms,
             encoder=encoder,
             columns=list(names),
-            partner_columns=brought.most,
+            partner_columns=sum(brought.most.values()),
             model=BOOSTED,
             part=LinearPart(np.zeros(0)),
             label=label,
@@ -77,6 +78,7 @@ class TrainBoosted(TrainColumns):
             own_matrix=matrix,
             binning=brought.binning,
             bins=brought.bins,
+            brought=brought.most,
         )
         work.outcome.trained.append(self._grown(trained, fit, table))
         work.disclosed(f"train {terms.task}", rows=len(label), **self._told(terms, fit))
@@ -85,7 +87,7 @@ class TrainBoosted(TrainColumns):
         work, step, table = self._work, f"train/{terms.task}", self._work.aligned()
         work.reserve(step)
         receiver = work.contract.receiver
-        brought = self._brought(terms, table, receiver)
+        brought = self._brought(terms, table, [receiver])
         role = self._feature_role(work.session.context(step), terms, brought)
         fit = work.run(step, role, [receiver])
         self._won(terms, fit, brought)
@@ -95,7 +97,7 @@ class TrainBoosted(TrainColumns):
         self,
         terms: TrainTerms,
         table: pa.Table,
-        peer: str,
+        peers: Sequence[str],
         rows: np.ndarray | None = None,
         *,
         needed: bool = True,
@@ -108,7 +110,7 @@ class TrainBoosted(TrainColumns):
                 f"{work.me.table}: no column of '{terms.task}' has two bins of 20 shared records",
                 hint="more shared records, or other features",
             )
-        most = len(work.contract.features(terms, peer))
+        most = {peer: len(work.contract.features(terms, peer)) for peer in peers}
         return Brought(table, binning, binning.transform(table), most)
 
     @abstractmethod

@@ -44,7 +44,7 @@ class TrainHidden(TrainBoosted):
             brought.binning.layout,
             label,
             plan=hidden_plan(self._work.contract, terms),
-            most=brought.most,
+            most=sum(brought.most.values()),
         )
 
     def _feature_role(
@@ -56,7 +56,7 @@ class TrainHidden(TrainBoosted):
             brought.bins,
             brought.binning.layout,
             plan=hidden_plan(self._work.contract, terms),
-            most=brought.most,
+            most=sum(brought.most.values()),
         )
 
     def _grown(self, trained: Boosted, fit: Any, table: pa.Table) -> HiddenGrown:

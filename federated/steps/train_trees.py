@@ -1,4 +1,4 @@
-"""Boosted trees that tell the label party its rows' sides of splits, at one of the two parties."""
+"""Boosted trees that tell the label party its rows' sides of splits, at one of the parties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["TrainTrees", "ways_of"]
 
 
 class TrainTrees(TrainBoosted):
-    """Both parties keep their part of the model."""
+    """Each party keeps its part of the model."""
 
     kind = Terms()
     needs_own = False
@@ -52,6 +52,7 @@ class TrainTrees(TrainBoosted):
             brought.bins,
             brought.binning.layout,
             plan=plan_of(self._work.contract, terms),
+            number=terms.partners.index(self._work.me.name),
             ways=ways_of(terms, self._work.me.name, brought.binning),
         )
 
@@ -72,7 +73,10 @@ class TrainTrees(TrainBoosted):
         keep_feature_part(self._work, terms, brought.table, card, trees=won)
 
     def _told(self, terms: TrainTerms, fit: Any) -> dict[str, int]:
-        return {"row_bits": fit.told_levels}
+        if len(terms.partners) > 1:  # no partner knows what the others told, and accounts agree
+            return {}
+        (told,) = fit.told_levels if isinstance(fit.told_levels, tuple) else (fit.told_levels,)
+        return {"row_bits": told}
 
 
 def ways_of(terms: TrainTerms, party: str, binning: Binning) -> list[int]:

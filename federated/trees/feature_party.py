@@ -43,6 +43,7 @@ class FeatureParty(Party[FeatureTrees]):
         bins: of each column `uint16[n]`.
         layout: of these columns.
         plan: the contract's terms, from which the label party may not depart.
+        number: this party's, among the plan's partners.
         least: the fewest rows, of all aligned ones, on either side of a split.
         ways: of each column 1 where scores may only rise with it, -1 where they may only fall;
             empty: none has a way.
@@ -75,11 +76,14 @@ class FeatureParty(Party[FeatureTrees]):
         layout: Layout,
         *,
         plan: TreesPlan,
+        number: int = 0,
         least: int = DEFAULT_SUPPORT,
         ways: Sequence[int] = (),
     ) -> None:
         super().__init__(context, label_party, len(bins[0]) if bins else 0, bins, layout, plan)
-        self._least, self._ways = least, layout.ways(ways)
+        if not 0 <= number < plan.partners:
+            raise MisuseError(f"partner {number} of {plan.partners}")
+        self._number, self._least, self._ways = number, least, layout.ways(ways)
         if self._ways is not None and not plan.partner_ways:
             raise MisuseError("ways of columns that the plan does not name")
 
@@ -95,7 +99,9 @@ class FeatureParty(Party[FeatureTrees]):
         """All seeds but one a group; the first trees."""
         state = self._heard(state, peer)
         own, other = self._linked(state, sent)
-        offering, asked = self._ask(Offering(transcript=state.transcript, keys=own, peer=other))
+        first = self._plan.following(0, self._number)
+        offering = Offering(transcript=state.transcript, keys=own, peer=other, level=first)
+        offering, asked = self._ask(offering)
         return Turn(offering, [(peer, each) for each in asked])
 
     def _made(self, state: Offering) -> Turn[FeatureTrees]:
@@ -111,11 +117,11 @@ class FeatureParty(Party[FeatureTrees]):
             raise PeerError(f"a level after the {self._plan.row_bits} bits of a row were told")
         if state.level >= self._plan.levels:
             raise PeerError("lanes of a level after the last one")
-        pairs = max(1, (1 << self._depth(state.level)) // 2)
+        nodes = self._plan.summed_nodes(self._depth(state.level))
         lanes = self._plan.lanes
-        state, sums = self._summed(state, sent, lanes * pairs)
+        state, sums = self._summed(state, sent, lanes * nodes)
         if state.heard == self._chunks:
-            self._shares(state.level, sums.reshape(len(sums), pairs, lanes))
+            self._shares(state.level, sums.reshape(len(sums), nodes, lanes))
             state = replace(self._now_waits(state, "asked"), heard=0)
         return Turn(state, progress=self._done(state))
 
@@ -145,7 +151,7 @@ class FeatureParty(Party[FeatureTrees]):
         won, candidate = self._finder(state).decide(self._now(state), sent)
         won, wins = self._with_ways(won, candidate), candidate[candidate >= 0]
         if not len(wins):
-            state = replace(self._now_waits(state, "lanes"), level=state.level + 1)
+            state = self._next(state)
         else:
             kept = np.append(state.level, wins).astype(np.int64)
             self.context.store.put("splits", state.told, kept)
@@ -173,7 +179,7 @@ class FeatureParty(Party[FeatureTrees]):
         words = row_bits.offered(state.peer, asked, width, nonce, table)
         state = replace(state, heard=state.heard + 1)
         if state.heard == self._chunks:
-            state = replace(self._now_waits(state, "lanes"), heard=0, level=state.level + 1)
+            state = self._next(replace(state, heard=0))
         return Turn(state, [(peer, RowBits(sent.level, sent.chunk, nonce, words))])
 
     def on_grown(self, state: Offering, sent: Grown, peer: str) -> Turn[FeatureTrees]:
@@ -196,6 +202,11 @@ class FeatureParty(Party[FeatureTrees]):
         return Turn(Done(), result=fit, progress=1.0)
 
     # what is at hand
+
+    def _next(self, state: Offering) -> Offering:
+        """Waiting for the next level that is this party's."""
+        level = self._plan.following(state.level + 1, self._number)
+        return replace(state, waits=self.waits.index("lanes"), level=level)
 
     def _now(self, state: Offering) -> Any:
         return self._level(self._layout, state.level)

@@ -1,4 +1,4 @@
-"""One party's part of boosted trees: its own splits, and where the other party's stand.
+"""One party's part of boosted trees: its own splits, and where the other parties' stand.
 
 A tree is an array of places: the children of place p are 2 p + 1 (left) and 2 p + 2. The label
 party has all places and the leaves' values; a feature party's splits are numbered in the order in
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.trees.layout import Layout
-from federated.trees.plan import MOST_DEPTH
+from federated.trees.plan import MOST_DEPTH, MOST_PARTNERS
 from psi.protocol import MisuseError
 
 __all__ = ["LEAF", "OWN", "PARTNER", "Forest", "Tree", "places_of"]
 
 LEAF, OWN, PARTNER = 0, 1, 2
-"""What stands at a place."""
+"""What stands at a place; a split of partner n, from 0 on, is `PARTNER` + n."""
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -39,8 +39,8 @@ def places_of(depth: int) -> int:
 class Tree:
     """A tree of the label party.
 
-    kind: `int8[places]`, `LEAF`, `OWN` or `PARTNER`.
-    split: `int32[places]`, an own candidate, or the number of a partner's split.
+    kind: `int8[places]`, `LEAF`, `OWN` or `PARTNER` and more.
+    split: `int32[places]`, an own candidate, or the number of a split among its partner's.
     value: `float64[places]`, what a row that ends there adds to its score; at a split, what
         it would be if the tree ended there.
     gain: `float64[places]`, of each split.
@@ -67,26 +67,35 @@ class Forest:
         base: the score without trees.
         trees: in the order in which they were grown.
         layout: cells of this party's columns.
+        partners: how many feature parties.
     """
 
     base: float
     trees: tuple[Tree, ...]
     layout: Layout
+    partners: int = 1
 
     def __repr__(self) -> str:
         return f"<forest of {len(self.trees)} trees>"
 
     @property
+    def splits_of(self) -> tuple[int, ...]:
+        """How many splits each feature party has won."""
+        kinds = range(PARTNER, PARTNER + self.partners)
+        return tuple(sum(int(np.sum(tree.kind == kind)) for tree in self.trees) for kind in kinds)
+
+    @property
     def partner_splits(self) -> int:
-        """How many splits the feature party has won."""
-        return sum(int(np.count_nonzero(tree.kind == PARTNER)) for tree in self.trees)
+        """How many splits all of them have won."""
+        return sum(self.splits_of)
 
     def scores(self, bins: list[Bins], sides: Sides | None = None) -> Floats:
         """`float64[n]`: each row's score.
 
         Args:
             bins: of each own column `uint16[n]`.
-            sides: `bool[partner splits, n]`, whether a row goes right there; None: there are none.
+            sides: `bool[partners' splits, n]`, whether a row goes right there, of several partners
+                one's after the other's; None: there are none.
 
         Raises:
             MisuseError: columns or sides of another number or length.
@@ -97,11 +106,11 @@ class Forest:
         return found
 
     def contributions(self, bins: list[Bins], sides: Sides | None = None) -> Floats:
-        """By how much each own column moves each row's score, and all of the partner's together.
+        """By how much each own column moves each row's score, and all of each partner's together.
 
-        `float64[n, own columns + 1]`, the partner's last: at each split on a row's path, the value
-        of the child less that of the split (Saabas 2014). With `base` and the roots' values they
-        add up to the score. Arguments and errors as of `scores`.
+        `float64[n, own columns + partners]`, partners' last: at each split on a row's path, the
+        value of the child less that of the split (Saabas 2014). With `base` and the roots' values
+        they add up to the score. Arguments and errors as of `scores`.
         """
         rows = self._rows(bins, sides)
         return self._moved((at for _, at in self._paths(bins, sides)), rows)
@@ -120,13 +129,13 @@ class Forest:
         return self._moved((each.astype(np.int64) for each in places), places.shape[1])
 
     def _moved(self, ends: Iterable[Whole], count: int) -> Floats:
-        found = np.zeros((count, len(self.layout.columns) + 1))
+        found = np.zeros((count, len(self.layout.columns) + self.partners))
         for tree, at in zip(self.trees, ends, strict=True):
             rows = np.flatnonzero(at > 0)
             while len(rows):
                 child = at[rows]
                 parent = (child - 1) // 2
-                who = np.full(len(rows), len(self.layout.columns))
+                who = len(self.layout.columns) + tree.kind[parent].astype(np.int64) - PARTNER
                 own = tree.kind[parent] == OWN
                 who[own] = self._columns[tree.split[parent[own]]]
                 found[rows, who] += tree.value[child] - tree.value[parent]
@@ -137,6 +146,7 @@ class Forest:
     def _paths(self, bins: list[Bins], sides: Sides | None) -> Iterator[tuple[Tree, Whole]]:
         """Of each tree the places where the rows end."""
         rows = self._rows(bins, sides)
+        first = np.cumsum([0, *self.splits_of])
         for tree in self.trees:
             at = np.zeros(rows, np.int64)
             for place in np.flatnonzero(tree.kind):  # parents come before their children
@@ -146,7 +156,8 @@ class Forest:
                     right = ~left[bins[column][here]]
                 else:
                     assert sides is not None  # noqa: S101  `_rows` has looked
-                    right = sides[tree.split[place], here]
+                    split = first[tree.kind[place] - PARTNER] + tree.split[place]
+                    right = sides[split, here]
                 at[here] = 2 * place + 1 + right
             yield tree, at
 
@@ -155,7 +166,7 @@ class Forest:
         splits = 0 if sides is None else len(sides)
         if len(bins) != len(self.layout.columns) or splits != self.partner_splits:
             raise MisuseError(
-                f"{len(bins)} columns and {splits} splits of a partner found, "
+                f"{len(bins)} columns and {splits} splits of partners found, "
                 f"{len(self.layout.columns)} and {self.partner_splits} in the trees"
             )
         lengths = {len(own) for own in bins} | ({sides.shape[1]} if sides is not None else set())
@@ -170,12 +181,14 @@ class Forest:
         return np.repeat(np.arange(len(counts)), counts)
 
     def importance(self) -> Floats:
-        """`float64[own columns + 1]`: what each column's splits have gained, the partner's last."""
-        found = np.zeros(len(self.layout.columns) + 1)
+        """What splits have gained: `float64[own columns + partners]`, each partner's at last."""
+        own_columns = len(self.layout.columns)
+        found = np.zeros(own_columns + self.partners)
         for tree in self.trees:
             for place in np.flatnonzero(tree.kind):
                 own = tree.kind[place] == OWN
-                at = self._columns[tree.split[place]] if own else len(self.layout.columns)
+                at = own_columns + int(tree.kind[place]) - PARTNER
+                at = self._columns[tree.split[place]] if own else at
                 found[at] += tree.gain[place]
         return found
 
@@ -186,8 +199,8 @@ class Forest:
         return {"base": self.base, "trees": trees}
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any], layout: Layout) -> Forest:
-        """The forest that `plain` described. Raises `MisuseError`."""
+    def of(cls, plain: Mapping[str, Any], layout: Layout, partners: int = 1) -> Forest:
+        """The forest that `plain` described, of so many partners. Raises `MisuseError`."""
         try:
             trees = tuple(
                 Tree(
@@ -198,16 +211,16 @@ class Forest:
                 )
                 for each in plain["trees"]
             )
-            made = cls(float(plain["base"]), trees, layout)
+            made = cls(float(plain["base"]), trees, layout, partners)
         except (KeyError, TypeError, ValueError, OverflowError):
             raise MisuseError("these are no saved trees") from None
-        splits = made.partner_splits
-        if not np.isfinite(made.base) or not all(_whole(t, layout, splits) for t in trees):
+        fits = 1 <= partners <= MOST_PARTNERS and all(_whole(t, made) for t in trees)
+        if not fits or not np.isfinite(made.base):
             raise MisuseError("saved trees with splits or values that there cannot be")
         return made
 
 
-def _whole(tree: Tree, layout: Layout, partner_splits: int) -> bool:
+def _whole(tree: Tree, forest: Forest) -> bool:
     """Whether a tree that was read has places, splits and values that there can be."""
     size = len(tree.kind)
     if size not in [places_of(depth) for depth in range(1, MOST_DEPTH + 1)]:
@@ -215,7 +228,8 @@ def _whole(tree: Tree, layout: Layout, partner_splits: int) -> bool:
     if any(each.shape != (size,) for each in (tree.split, tree.value, tree.gain)):
         return False
     inner = (size - 1) // 2
-    most = np.where(tree.kind == OWN, layout.candidates, partner_splits)
-    ranges = (tree.kind == LEAF) | ((tree.split >= 0) & (tree.split < most))
-    known = np.isin(tree.kind, (LEAF, OWN, PARTNER)) & np.isfinite(tree.value + tree.gain)
-    return bool((known & ranges).all() and not tree.kind[inner:].any())
+    most = np.array([0, forest.layout.candidates, *forest.splits_of])
+    if not ((tree.kind >= LEAF) & (tree.kind < len(most))).all() or tree.kind[inner:].any():
+        return False
+    ranges = (tree.kind == LEAF) | ((tree.split >= 0) & (tree.split < most[tree.kind]))
+    return bool((ranges & np.isfinite(tree.value + tree.gain)).all())

@@ -1,4 +1,4 @@
-"""The label party of trees: grows them, and learns the sides of its rows where the partner won."""
+"""The label party of trees: grows them, and learns the sides of its rows where a partner won."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.sharing.messages import Asked, Challenged, Points, Seeds, Turned
 from federated.sharing.transcript import SEED
 from federated.trees import row_bits
 from federated.trees.booster import (
@@ -27,9 +26,10 @@ from federated.trees.booster import (
 from federated.trees.forest import OWN, PARTNER, Forest, Tree
 from federated.trees.labels import Labels
 from federated.trees.layout import MOST_COLUMNS, Layout
-from federated.trees.messages import Begin, Choices, Grown, Lanes, Ready, RowBits
+from federated.trees.lines import Line
+from federated.trees.messages import Begin, Choices, Grown, Lanes, RowBits
 from federated.trees.party import Bins, Party, Shares
-from federated.trees.plan import CURVATURE_BITS, TreesPlan
+from federated.trees.plan import CURVATURE_BITS, MOST_PARTNERS, TreesPlan
 from federated.trees.results import LabelTrees
 from federated.trees.splitting import (
     LabelSplits,
@@ -38,12 +38,16 @@ from federated.trees.splitting import (
     SplitWon,
     Totals,
 )
-from federated.trees.states import Linking, Training
-from psi.protocol import Context, Done, MisuseError, PeerError, Turn
+from federated.trees.states import Joining, Seeded, Training
+from psi.protocol import Context, Done, MisuseError, PeerError, PhaseError, Turn
 
 __all__ = ["LabelParty"]
 
 Mask = NDArray[np.bool_]
+
+_LEVELS, _TREES = 2 * MOST_PARTNERS, 1 + MOST_PARTNERS
+"""How many are kept at a time: one turn passes over levels of partners whose bits are spent, and
+what the state before it refers to is not written over."""
 
 
 class LabelParty(Party[LabelTrees]):
@@ -51,7 +55,7 @@ class LabelParty(Party[LabelTrees]):
 
     Args:
         context: of the session; its store keeps trees of seeds, 16 bytes a row and column.
-        partners: the feature parties; one.
+        partners: the feature parties, in the contract's order; as many as the plan has.
         bins: of each own column `uint16[n]`; there may be none.
         layout: of these columns.
         label: `int8[n]`, 1 and 0, -1 where there is none: these rows are only scored.
@@ -60,7 +64,7 @@ class LabelParty(Party[LabelTrees]):
             these rows.
         ways: of each own column 1 where scores may only rise with it, -1 where they may only fall;
             empty: none has a way.
-        most: columns of the partner, by the contract.
+        most: columns of each partner, by the contract.
 
     Raises:
         InputError: labels that are none.
@@ -70,12 +74,7 @@ class LabelParty(Party[LabelTrees]):
 
     finder: ClassVar[type[LabelSplits]] = LabelSplits
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
-        (Linking, Ready): "on_ready",
-        (Linking, Points): "on_points",
-        (Linking, Seeds): "on_seeds",
-        (Training, Asked): "on_asked",
-        (Training, Challenged): "on_challenged",
-        (Training, Turned): "on_turned",
+        **{(Joining, kind): "on_line" for _, kind in Line.transitions},
         (Training, SplitAnswer): "on_split_answer",
         (Training, SplitPicks): "on_split_picks",
         (Training, SplitWon): "on_split_won",
@@ -93,89 +92,120 @@ class LabelParty(Party[LabelTrees]):
         plan: TreesPlan,
         valid: Mask | None = None,
         ways: Sequence[int] = (),
-        most: int = MOST_COLUMNS,
+        most: Mapping[str, int] | None = None,
     ) -> None:
-        if len(partners) != 1 or context.party in partners:
-            raise MisuseError(f"{len(partners)} partners found, one other party allowed in trees")
-        super().__init__(context, partners[0], len(label), bins, layout, plan, most)
+        if len(partners) != plan.partners or len({context.party, *partners}) <= len(partners):
+            raise MisuseError(f"partners {', '.join(partners)} found, {plan.partners} planned")
+        super().__init__(context, partners[0], len(label), bins, layout, plan)
+        stated = most or {}
+        self._lines = [
+            Line(context, name, len(label), plan, number=at, most=stated.get(name, MOST_COLUMNS))
+            for at, name in enumerate(partners)
+        ]
         self._labels = Labels(label, plan, valid)
         self._ways = layout.ways(ways)
         self._alone_from = plan.trees
 
     def begin(self) -> Turn[LabelTrees]:
         """Send the terms."""
-        state = self._linking()
-        begin = Begin(self._plan.digest(), self._rows, state.point)
-        return Turn(state, [(self._peer, begin)], progress=0.0)
+        linking, messages = [], []
+        for line in self._lines:
+            state = line.opened()
+            linking.append(state)
+            messages.append((line.peer, Begin(self._plan.digest(), self._rows, state.point)))
+        return Turn(Joining(tuple(linking), (None,) * len(linking)), messages, progress=0.0)
 
-    def on_seeds(self, state: Linking, sent: Seeds, peer: str) -> Turn[LabelTrees]:
-        """All seeds but one a group."""
-        state = self._heard(state, peer)
-        own, other = self._linked(state, sent)
-        assert state.layout is not None  # noqa: S101  `_linked` has looked
-        return Turn(
-            Training(
-                transcript=state.transcript,
-                keys=own,
-                peer=other,
-                layout=state.layout,
-            )
+    def on_line(self, state: Joining, sent: Any, peer: str) -> Turn[LabelTrees]:
+        """Transfers and trees of seeds, the link's own business; after all the first level."""
+        at = next((at for at, line in enumerate(self._lines) if line.peer == peer), None)
+        if at is None:
+            raise PeerError("a message that only a party of the training may send")
+        line, now = self._lines[at], state.seeded[at] or state.linking[at]
+        handler = Line.transitions.get((type(now), type(sent)))
+        if handler is None:
+            raise PhaseError(f"{type(sent).__qualname__} found, which is not due")
+        line.incoming = self.incoming  # it hears what this role has
+        turn: Turn[Any] = getattr(line, handler)(now, sent, peer)
+        state = state.put(at, turn.state)
+        links = [link for link in state.seeded if link is not None]
+        made = [
+            line.made(link) for line, link in zip(self._lines, state.seeded, strict=True) if link
+        ]
+        if len(made) < len(self._lines) or not all(made):
+            return Turn(state, turn.messages)
+        return self._first(tuple(links))
+
+    def _first(self, links: tuple[Seeded, ...]) -> Turn[LabelTrees]:
+        """All trees of seeds are turned: no other columns ever meet the noise that stays."""
+        transcript, none = links[0].transcript, (0,) * len(links)
+        lasting = transcript.draw("lasting noise", SEED)
+        state = Training(
+            transcript=transcript, links=links, told=none, splits=none, lasting=lasting
         )
-
-    def _made(self, state: Training) -> Turn[LabelTrees]:
-        if state.given < self._places(state.layout):
-            return Turn(state)
-        # all trees of seeds are turned: no other columns ever meet the noise that stays
-        state = replace(state, lasting=state.transcript.draw("lasting noise", SEED))
         self.context.store.put("margin", 0, np.full(self._rows, self._labels.base(state)))
         return self._begin_level(state, Growing(self._plan, self._rows, self._ways))
+
+    def _heard(self, state: Training, peer: str) -> Training:
+        if peer != self._line(state).peer:
+            raise PeerError("a message of a level that is not its sender's")
+        return replace(state, transcript=state.transcript.hear(self.incoming))
 
     # one level
 
     def _begin_level(self, state: Training, growing: Growing) -> Turn[LabelTrees]:
-        """Send g and h of the next level's nodes, and begin to look for splits."""
-        if self._depth(state.level) == 0 and state.level:  # a tree is whole
-            state = self._grown(state, growing)
-            if self._enough(state):
-                return self._finish(state)
-            growing = Growing(self._plan, self._rows, self._ways)
-        if state.told >= self._plan.row_bits:
-            return self._alone(state, growing)
-        lanes = self._lanes(state)
-        sums = self._labels.blurred(state, growing.totals(*lanes), "nodes")
-        own = self._own_heard(state, growing, lanes, sums)
-        self._keep(state.level, growing, own)
+        """Send g and h of the next level's nodes to the partner whose turn it is, and look for
+        splits; levels of a partner whose bits are spent have own ones.
+        """
+        while True:
+            if self._depth(state.level) == 0 and state.level:  # a tree is whole
+                state = self._grown(state, growing)
+                if self._enough(state):
+                    return self._finish(state)
+                growing = Growing(self._plan, self._rows, self._ways)
+            if min(state.told) >= self._plan.row_bits:
+                return self._alone(state, growing)
+            state, lanes = replace(state, at=self._plan.turn(state.level)), self._lanes(state)
+            sums = self._labels.blurred(state, growing.totals(*lanes), "nodes")
+            own = self._own_heard(state, growing, lanes, sums)
+            self._keep(state.level, growing, own)
+            if state.told[state.at] < self._plan.row_bits:
+                return self._ask_partner(state, growing, lanes, self._totals(growing, sums, own))
+            state = self._split(state, growing, *self._none_won(growing))
+
+    def _ask_partner(
+        self, state: Training, growing: Growing, lanes: Sequence[Whole], totals: Totals
+    ) -> Turn[LabelTrees]:
+        line, level = self._line(state), self._level(state.layout, state.level)
         first, messages = self._given(state, growing, lanes)
-        level = self._level(state.layout, state.level)
-        cells = self._shares(state.level, first)
-        left = self._labels.candidates(state, *self._candidates(state.layout, cells))
-        counts = self._labels.counts(state, self._rows_left(state.layout, cells))
-        totals = self._totals(growing, sums, own)
+        cells = line.shares(state.level, first)
+        left = self._labels.candidates(state, *self._candidates(state.layout, cells), state.at)
+        counts = self._labels.counts(state, self._rows_left(state.layout, cells), state.at)
         ask = self._finder(state).ask(state.transcript, level, *left, totals, counts)
-        sent = [(self._peer, each) for each in (*messages, ask)]
+        sent = [(line.peer, each) for each in (*messages, ask)]
         return Turn(self._now_waits(state, "answer"), sent, progress=self._done(state))
 
     def _given(
         self, state: Training, growing: Growing, weights: Sequence[Whole]
     ) -> tuple[Shares, list[Lanes]]:
-        """Weights of the rows in the first node of each pair under the partner's trees of seeds.
+        """Weights of the rows in nodes that are summed under the partner's trees of seeds.
 
-        All other rows have zeros. Also this side's share of their sums, `uint32[cells, pairs, k]`.
+        All other rows have zeros. Also this side's share of their sums, `uint32[cells, nodes, k]`.
         """
-        pairs, messages = max(1, len(growing.places) // 2), []
+        nodes, messages = self._plan.summed_nodes(self._depth(state.level)), []
+        step = len(growing.places) // nodes  # 2: of each pair the first
         every = np.stack(weights, axis=1).astype(np.uint32)
         total: Any = 0
         for chunk in range(self._chunks):
             low, high = self._range(chunk)
             slot = growing.slot[low:high]
-            rows = np.flatnonzero((slot >= 0) & (slot % 2 == 0))
-            lanes = np.zeros((self._filled(chunk), pairs, every.shape[1]), np.uint32)
-            lanes[rows, slot[rows] // 2] = every[low:high][rows]
-            flat = lanes.reshape(len(lanes), -1)
-            told, shares = self._padded(state, chunk, flat, f"lanes {state.level} {chunk}")
+            rows = np.flatnonzero((slot >= 0) & (slot % step == 0))
+            lanes = np.zeros((self._filled(chunk), nodes, every.shape[1]), np.uint32)
+            lanes[rows, slot[rows] // step] = every[low:high][rows]
+            flat, name = lanes.reshape(len(lanes), -1), f"lanes {state.level} {chunk}"
+            told, shares = self._line(state).padded(state, chunk, flat, name)
             total = total + shares
             messages.append(told)
-        return total.reshape(len(total), pairs, every.shape[1]), messages
+        return total.reshape(len(total), nodes, every.shape[1]), messages
 
     def _totals(self, growing: Growing, sums: Sequence[Whole], own: Best) -> Totals:
         """What the search needs of each node, by its noisy sums.
@@ -219,7 +249,7 @@ class LabelParty(Party[LabelTrees]):
         self.context.store.put("won", 0, won)
         self.context.store.put("ways", 0, sent.ways)
         if not won.any():
-            return self._split(state, growing, won, np.zeros(self._rows, np.bool_))
+            return self._went_on(state, growing, *self._none_won(growing))
         entries = self._entries(growing, won)
         width = row_bits.packed_width(int(np.count_nonzero(won)))
         messages = []
@@ -241,7 +271,8 @@ class LabelParty(Party[LabelTrees]):
                 turns=asked.turns,
             )
             messages.append((peer, told))
-        state = replace(self._now_waits(state, "bits"), told=state.told + 1, heard=0)
+        counted = _added(state.told, state.at, 1)
+        state = replace(self._now_waits(state, "bits"), told=counted, heard=0)
         return Turn(state, messages)
 
     def on_row_bits(self, state: Training, sent: RowBits, peer: str) -> Turn[LabelTrees]:
@@ -263,25 +294,45 @@ class LabelParty(Party[LabelTrees]):
         if state.heard < self._chunks:
             return Turn(state)
         sides = np.concatenate([store.get("sides", chunk) for chunk in range(self._chunks)])
-        return self._split(replace(state, heard=0), growing, won, sides)
+        ways = store.get("ways", 0) != 0 if self._plan.partner_ways else None
+        return self._went_on(replace(state, heard=0), growing, won, sides, ways)
 
-    def _split(self, state: Training, growing: Growing, won: Mask, sides: Mask) -> Turn[LabelTrees]:
-        """Take the level's splits, own ones and the partner's."""
+    def _went_on(
+        self,
+        state: Training,
+        growing: Growing,
+        won: Mask,
+        sides: Mask,
+        ways: Mask | None = None,
+    ) -> Turn[LabelTrees]:
+        return self._begin_level(self._split(state, growing, won, sides, ways), growing)
+
+    def _none_won(self, growing: Growing) -> tuple[Mask, Mask]:
+        return np.zeros(len(growing.places), np.bool_), np.zeros(self._rows, np.bool_)
+
+    def _split(
+        self,
+        state: Training,
+        growing: Growing,
+        won: Mask,
+        sides: Mask,
+        ways: Mask | None = None,
+    ) -> Training:
+        """Take the level's splits, own ones and the partner's: the next level's state."""
         g, h = self._slopes(state)
-        gain, candidate = self.context.store.get("own", self._depth(state.level))
+        gain, candidate = self.context.store.get("own", state.level % _LEVELS)
         own = Best(gain, candidate.astype(np.int64))
         mine = np.where(won, -1, own.candidate)
-        kind = np.where(won, PARTNER, np.where(mine >= 0, OWN, 0)).astype(np.int8)
-        numbers = np.where(won, state.splits + np.cumsum(won) - 1, mine)
+        kind = np.where(won, PARTNER + state.at, np.where(mine >= 0, OWN, 0)).astype(np.int8)
+        numbers = np.where(won, state.splits[state.at] + np.cumsum(won) - 1, mine)
         theirs = (growing.slot >= 0) & won[growing.slot]
         right = np.where(theirs, sides, right_of(self._bins, self._layout, growing, mine))
         gain = np.where(won, own_gain(self._plan, growing, right, g, h), own.gain)
         drawn = state.transcript.draw(f"order {state.level}", len(won))
         swap = (np.frombuffer(drawn, np.uint8) & 1).astype(np.bool_)
-        ways = self.context.store.get("ways", 0) != 0
-        growing.split(kind, numbers, gain, right, swap, ways if len(ways) else None)
-        splits = state.splits + int(np.count_nonzero(won))
-        return self._begin_level(replace(state, level=state.level + 1, splits=splits), growing)
+        growing.split(kind, numbers, gain, right, swap, ways)
+        splits = _added(state.splits, state.at, int(np.count_nonzero(won)))
+        return replace(state, level=state.level + 1, splits=splits)
 
     # the ends of a tree and of all of them
 
@@ -337,16 +388,18 @@ class LabelParty(Party[LabelTrees]):
             kind, split, value, gain = store.get("grown", number)
             trees.append(Tree(kind.astype(np.int8), split.astype(np.int32), value, gain))
         fit = LabelTrees(
-            forest=Forest(self._labels.base(state), tuple(trees), self._layout),
+            forest=Forest(self._labels.base(state), tuple(trees), self._layout, len(self._lines)),
             margin=store.get("best", 0),
             places=np.array(
                 [store.get("ends", number) for number in range(state.kept)], np.uint8
             ).reshape(state.kept, self._rows),
             losses=state.losses,
             told_levels=state.told,
-            training=self._training(state),
+            training=b"".join(
+                line.training(link) for line, link in zip(self._lines, state.links, strict=True)
+            ),
         )
-        return Turn(Done(), [(self._peer, Grown(state.kept))], fit, 1.0)
+        return Turn(Done(), [(line.peer, Grown(state.kept)) for line in self._lines], fit, 1.0)
 
     # what is at hand
 
@@ -361,7 +414,7 @@ class LabelParty(Party[LabelTrees]):
 
     def _part(self, number: int) -> int:
         """Under which number the scores before a tree are kept."""
-        return number % 2 + 2 * (number > self._alone_from)
+        return number % _TREES + _TREES * (number > self._alone_from)
 
     def _own_heard(
         self,
@@ -387,23 +440,31 @@ class LabelParty(Party[LabelTrees]):
         return place[growing.slot].astype(np.uint8)  # the last one is for rows in a leaf
 
     def _keep(self, level: int, growing: Growing, own: Best) -> None:
-        depth, store, tree = self._depth(level), self.context.store, growing.tree
-        store.put("slot", depth, growing.slot)
-        store.put("at", depth, growing.at)
-        store.put("places", depth, growing.places)
-        store.put("own", depth, np.stack([own.gain, own.candidate]))
+        part, store, tree = level % _LEVELS, self.context.store, growing.tree
+        store.put("slot", part, growing.slot)
+        store.put("at", part, growing.at)
+        store.put("places", part, growing.places)
+        store.put("own", part, np.stack([own.gain, own.candidate]))
         kept = np.stack([tree.kind, tree.split, tree.value, tree.gain, growing.way])
-        store.put("tree", depth, kept)
+        store.put("tree", part, kept)
 
     def _growing(self, state: Training) -> Growing:
-        depth, store = self._depth(state.level), self.context.store
+        part, store = state.level % _LEVELS, self.context.store
         growing = Growing(self._plan, self._rows, self._ways)
-        growing.slot, growing.at = store.get("slot", depth), store.get("at", depth).copy()
-        growing.places = store.get("places", depth)
-        kind, split, value, gain, way = store.get("tree", depth).copy()
+        growing.slot, growing.at = store.get("slot", part), store.get("at", part).copy()
+        growing.places = store.get("places", part)
+        kind, split, value, gain, way = store.get("tree", part).copy()
         growing.tree = Tree(kind.astype(np.int8), split.astype(np.int32), value, gain)
         growing.way = way.astype(np.int8)
         return growing
 
     def _finder(self, state: Training) -> LabelSplits:
-        return self.finder(self.context.store, state.keys, state.peer)
+        return self.finder(self._line(state).store, state.keys, state.peer)
+
+    def _line(self, state: Training) -> Line:
+        """To the partner whose level it is."""
+        return self._lines[state.at]
+
+
+def _added(counts: tuple[int, ...], at: int, more: int) -> tuple[int, ...]:
+    return tuple(count + more * (number == at) for number, count in enumerate(counts))

@@ -107,20 +107,26 @@ class Labels:
         given = f"rows of {self._place(state, name)}", state.lasting, random, 0
         return blurred_sums(counts, self._plan.noise, *given)
 
-    def counts(self, state: Any, rows: Shares | None) -> Shares | None:
+    def counts(self, state: Any, rows: Shares | None, partner: int = 0) -> Shares | None:
         """Own shares of rows on candidates' left sides `uint32[nodes, candidates]`, likewise.
 
-        Less the fewest that a side needs.
+        Less the fewest that a side needs. partner: as in `candidates`.
         """
         if rows is None:
             return None
         random = state.transcript.random(f"rows of candidates {state.level}")
-        given = f"rows of {self._place(state, 'candidates')}", state.lasting, random, 0
+        place = self._place(state, f"candidates {partner}")
+        given = f"rows of {place}", state.lasting, random, 0
         return blurred(rows, self._plan.noise, *given) - np.uint32(self._plan.rows_heard)
 
-    def candidates(self, state: Any, g: Shares, h: Shares) -> tuple[Shares, Shares]:
-        """Own shares of candidates' sums `uint32[nodes, candidates]`, likewise."""
-        noise, place = self._plan.noise, self._place(state, "candidates")
+    def candidates(
+        self, state: Any, g: Shares, h: Shares, partner: int = 0
+    ) -> tuple[Shares, Shares]:
+        """Own shares of candidates' sums `uint32[nodes, candidates]`, likewise.
+
+        partner: whose candidates; partners who put together what wins do not meet one noise twice.
+        """
+        noise, place = self._plan.noise, self._place(state, f"candidates {partner}")
         random = state.transcript.random(f"noise {state.level}")
         g = blurred(g, noise, place, state.lasting, random)
         random = state.transcript.random(f"noise of curvatures {state.level}")

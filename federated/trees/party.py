@@ -219,12 +219,12 @@ class Party(Linked[R]):
     def _shares(self, level: int, first: Shares) -> Shares:
         """This side's share of all nodes' cells, `uint32[cells, nodes, k]`, kept for the next one.
 
-        first: of the first node of each pair, `[cells, pairs, k]`; of the root on a tree's first
-        level. The other one's is what its parent has more.
+        first: of the nodes that were summed (`TreesPlan.summed_nodes`), `[cells, n, k]`. Where that
+        is the first one of each pair, the other one's is what its parent has more.
         """
         depth, store = self._depth(level), self.context.store
         found = first
-        if depth:
+        if first.shape[1] < 1 << depth:
             parents = store.get("shares", depth - 1).reshape(first.shape)
             both = np.stack([first, parents - first], axis=2)
             found = both.reshape(len(first), -1, first.shape[-1])

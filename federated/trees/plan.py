@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from psi.protocol import MisuseError
 
-__all__ = ["CURVATURE_BITS", "MANY_ROWS", "MOST_DEPTH", "MOST_ROWS", "MOST_TREES", "NOISE"]
-__all__ += ["SLOPE_BITS", "TreesPlan"]
+__all__ = ["CURVATURE_BITS", "MANY_ROWS", "MOST_DEPTH", "MOST_PARTNERS", "MOST_ROWS"]
+__all__ += ["MOST_TREES", "NOISE", "SLOPE_BITS", "TreesPlan"]
 
 MOST_DEPTH, MOST_TREES = 6, 1000
+MOST_PARTNERS = 3
 MOST_ROWS = 4_000_000
 """Slopes of so many rows add up to less than 2^30 units, their curvatures to less than 2^31."""
 MANY_ROWS = 1 << 14
@@ -40,9 +41,11 @@ class TreesPlan:
     subsample: the share of the rows that each tree is grown on, drawn by a secret of the label
         party's: it could leave out rows by itself anyway.
     patience: trees without a better validation loss before training stops; 0 for no validation.
-    row_bits: bits of a row that the label party may learn: levels of trees, over all of them, in
-        which the feature party splits. When they are spent, trees go on with own splits.
-    partner_ways: whether scores may go one way only with some of the feature party's columns.
+    row_bits: bits of a row that the label party may learn of each feature party: levels of trees,
+        over all of them, in which that one splits. When they are spent, its levels have own splits.
+    partner_ways: whether scores may go one way only with some of the feature parties' columns.
+    partners: feature parties, 1 to 3. They are asked level by level in turns, each by itself; the
+        next tree begins with the next one, so that each is asked on every depth.
     """
 
     named: ClassVar[str] = "trees"
@@ -59,6 +62,7 @@ class TreesPlan:
     row_bits: int
     partner_ways: bool = False
     least_rows: int = 0
+    partners: int = 1
 
     def __post_init__(self) -> None:
         """Raise MisuseError for terms that make no model."""
@@ -66,6 +70,7 @@ class TreesPlan:
         _within("trees", self.trees, 1, MOST_TREES)
         _within("depth", self.depth, 1, MOST_DEPTH)
         _within("patience", self.patience, 0, MOST_TREES)
+        _within("partners", self.partners, 1, MOST_PARTNERS)
         _within("row_bits", self.row_bits, 0, MOST_TREES * MOST_DEPTH)
         _within("rate", self.rate, 1e-4, 1.0)
         _within("penalty", self.penalty, 1e-3, 1e6)
@@ -83,6 +88,26 @@ class TreesPlan:
     def levels(self) -> int:
         """Of all trees."""
         return self.trees * self.tree_levels
+
+    def turn(self, level: int) -> int:
+        """The feature party that is asked on a level, by its number."""
+        return sum(divmod(level, self.tree_levels)) % self.partners
+
+    def following(self, level: int, partner: int) -> int:
+        """The first level from this one on that is a partner's; `levels` where there is none."""
+        levels = range(level, min(level + 2 * self.partners, self.levels))
+        return next((each for each in levels if self.turn(each) == partner), self.levels)
+
+    def levels_of(self, partner: int) -> int:
+        """How many levels are a partner's."""
+        return sum(self.turn(level) == partner for level in range(self.levels))
+
+    def summed_nodes(self, depth: int) -> int:
+        """Nodes of a level whose slopes go to the partner that is asked: one of each pair.
+
+        Of several partners, all: the one that is asked has no sums of their parents.
+        """
+        return 1 << (depth if self.partners > 1 else max(0, depth - 1))
 
     @property
     def noise(self) -> float:

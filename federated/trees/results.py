@@ -20,16 +20,16 @@ class LabelTrees:
 
     forest: its part; margin: `float64[n]`, every aligned row's score by all kept trees; places:
     `uint8[trees, n]`, where each row ends in each kept tree; losses: the mean loss after each tree,
-    of the validation part where there is one; told_levels: levels of trees in which it learned a
-    bit of each row, those of trees that were not kept included; training: 32 bytes that both
-    parties' parts of one model share.
+    of the validation part where there is one; told_levels: of each partner levels of trees in which
+    it told a bit of each row, those of trees that were not kept included; training: of each partner
+    32 bytes that its part of the model has too, one after the other.
     """
 
     forest: Forest
     margin: Floats
     places: NDArray[np.uint8]
     losses: tuple[float, ...]
-    told_levels: int
+    told_levels: tuple[int, ...]
     training: bytes
 
 
@@ -45,7 +45,7 @@ class PartnerSplit:
 class FeatureTrees:
     """A feature party's part: its splits, by the numbers that the label party's trees have.
 
-    trees: how many were kept; told_levels, training: as in `LabelTrees`.
+    trees: how many were kept; told_levels, training: this partner's of `LabelTrees`.
     """
 
     splits: tuple[PartnerSplit, ...]

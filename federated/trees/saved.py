@@ -1,8 +1,8 @@
 """Both parties' parts of boosted trees as files: versioned JSON, which nothing runs when read.
 
 The label party's has its trees, the feature party's the splits that it has won; each has its own
-bins. To score rows the feature party tells the sides of its splits, a bit each: whoever passes them
-on decides who learns them.
+bins. To score rows a feature party tells the sides of its splits, a bit each: whoever passes them
+on decides who learns them. Sides of several partners stand one's after the other's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from federated.trees.binning import Binning
 from federated.trees.forest import Forest
+from federated.trees.plan import MOST_PARTNERS
 from federated.trees.results import FeatureTrees, LabelTrees, PartnerSplit
 from psi.protocol import MisuseError
 
@@ -83,7 +84,8 @@ class FeatureModel:
 class LabelModel:
     """The label party's part.
 
-    training: its name; binning: of this party's columns; forest: its trees.
+    training: of each partner the name that its part has, 32 bytes, one after the other; binning: of
+    this party's columns; forest: its trees.
     """
 
     training: bytes
@@ -109,21 +111,38 @@ class LabelModel:
         return np.asarray(1.0 / (1.0 + np.exp(-self.scores(table, sides))))
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of what `reasons` and `importance` speak: own columns, and the partner's data at last."""
-        return (*(each.name for each in self.binning.columns), "partner data")
+    def trainings(self) -> tuple[bytes, ...]:
+        """Of each partner the name that its part has too."""
+        starts = range(0, len(self.training), _TRAINING)
+        return tuple(self.training[at : at + _TRAINING] for at in starts)
 
-    def importance(self) -> dict[str, float]:
-        """What the splits of each own column have gained, and all of the partner's together."""
-        return dict(zip(self.names, self.forest.importance().tolist(), strict=True))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what `reasons` and `importance` speak: own columns, each partner's data at last."""
+        return self._named([str(number) for number in range(1, self.forest.partners + 1)])
+
+    def _named(self, partners: Sequence[str]) -> tuple[str, ...]:
+        theirs = [f"partner data of {name}" for name in partners]
+        if len(theirs) == 1:
+            theirs = ["partner data"]
+        return (*(each.name for each in self.binning.columns), *theirs)
+
+    def importance(self, partners: Sequence[str] = ()) -> dict[str, float]:
+        """What the splits of each own column have gained, and all of each partner's together.
+
+        partners: what these are called; empty: by their numbers.
+        """
+        names = self._named(partners) if partners else self.names
+        return dict(zip(names, self.forest.importance().tolist(), strict=True))
 
     def reasons(self, table: pa.Table, sides: Sides | None = None) -> Floats:
         """`float64[rows, names]`: by how much each moves a row's score. Raises as `scores`."""
         return self.forest.contributions(self.binning.transform(table), sides)
 
-    def fits(self, other: FeatureModel) -> None:
-        """Raise `MisuseError` unless the other part is of the same training."""
-        if other.training != self.training or len(other.splits) != self.forest.partner_splits:
+    def fits(self, other: FeatureModel, partner: int = 0) -> None:
+        """Raise `MisuseError` unless the other part is of the same training, and that partner's."""
+        known = self.trainings[partner] == other.training
+        if not known or len(other.splits) != self.forest.splits_of[partner]:
             raise MisuseError("parts of trees of two different trainings")
 
     def to_bytes(self) -> bytes:
@@ -134,7 +153,8 @@ class LabelModel:
     def from_bytes(cls, data: bytes) -> LabelModel:
         """What `to_bytes` wrote. Raises `MisuseError` for anything else, or another version."""
         training, binning, rest = loaded("label", data, ("base", "trees"))
-        return cls(training, binning, Forest.of(rest, binning.layout))
+        partners = len(training) // _TRAINING
+        return cls(training, binning, Forest.of(rest, binning.layout, partners))
 
 
 def saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any]) -> bytes:
@@ -145,7 +165,7 @@ def saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any])
 
 
 def loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning, dict[str, Any]]:
-    """The training's name, the bins, and the rest, which has these names.
+    """The training's name (a label party's of each partner), bins, and the rest, by these names.
 
     Raises `MisuseError` for anything that is no file of such a part, or of another version.
     """
@@ -165,6 +185,7 @@ def loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning
         training = bytes.fromhex(whole["training"])
     except (TypeError, ValueError):
         raise MisuseError("this is no file of trees") from None
-    if len(training) != _TRAINING:
+    several = range(1, (MOST_PARTNERS if part == "label" else 1) + 1)
+    if len(training) not in [_TRAINING * partners for partners in several]:
         raise MisuseError("this is no file of trees")
     return training, Binning.from_dict(whole["bins"]), {name: whole[name] for name in names}

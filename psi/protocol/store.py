@@ -14,7 +14,7 @@ import numpy as np
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["MemoryStore", "Store", "gathered"]
+__all__ = ["MemoryStore", "NamedStore", "Store", "gathered"]
 
 Rows = np.ndarray[Any, Any]
 
@@ -52,6 +52,22 @@ class MemoryStore:
 
     def clear(self) -> None:
         self._parts.clear()
+
+
+class NamedStore:
+    """The part of a store that one of a role's links has: its names begin with the link's."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def put(self, name: str, part: int, rows: Rows) -> None:
+        self._store.put(f"{self._name}-{name}", part, rows)
+
+    def get(self, name: str, part: int) -> Rows:
+        return self._store.get(f"{self._name}-{name}", part)
+
+    def clear(self) -> None:
+        self._store.clear()
 
 
 def gathered(store: Store, name: str, parts: int, like: Rows) -> Rows:

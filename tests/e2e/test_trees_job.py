@@ -181,7 +181,10 @@ def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> No
         (job(rising=["bureau.z"]), "rising: 'bureau.z' found, columns of the parties' features"),
         (job(subsample=0), "subsample: 0"),
         (job(folds=0), "folds: '0' found, 2 to 20 for trees allowed"),
-        (job(BUREAU, TELECOM), "trees of columns of bureau and telecom found, of one partner"),
+        (
+            job(BUREAU, *(TELECOM | {"name": f"t{n}", "table": f"t{n}.t"} for n in range(3))),
+            "columns of 4 partners found",
+        ),
         (job(trees=301), "trees: 301 found, 1 to 300"),
         (job(evaluations=3), "evaluations"),
     ],

@@ -112,13 +112,15 @@ class Score(Kind[ScoreTerms]):
                 yield listed_words(contract, terms)
                 learns = f"of records of {me} nothing"
             elif terms.row_bits:
-                yield Disclosure(
-                    step,
-                    me,
-                    f"for each shared record on which side of {partners}'s split it lies, one bit "
-                    f"on each of {terms.row_bits} levels of trees at most, which tell the score",
-                    "score.row_bits",
-                )
+                for name in terms.partners:
+                    yield Disclosure(
+                        step,
+                        me,
+                        f"for each shared record on which side of {name}'s split it lies, one bit "
+                        f"on each of {terms.row_bits} levels of trees at most, which tell the "
+                        "score",
+                        "score.row_bits",
+                    )
                 learns = f"on how many levels of trees its splits stand; of records of {me} nothing"
             else:
                 summed = " (their sum only)" * (len(terms.partners) > 1)
@@ -141,16 +143,16 @@ class Score(Kind[ScoreTerms]):
 
     def guards(self, contract: Contract) -> Iterator[str]:
         for terms in self.terms(contract):
-            partners = " and ".join(terms.partners)
             yield part_guard(terms)
             if terms.listed:
                 yield list_guard(contract, terms)
                 yield from joined_guard(contract, terms)
             elif terms.row_bits:
-                yield (
-                    f"{partners} tells one bit of a record on each level, whatever "
-                    f"{contract.receiver} asks, and {terms.row_bits} at most"
-                )
+                for name in terms.partners:
+                    yield (
+                        f"{name} tells one bit of a record on each level, whatever "
+                        f"{contract.receiver} asks, and {terms.row_bits} at most"
+                    )
             else:
                 yield (
                     f"{contract.receiver} sends nothing in this step: whatever it does, it gets "
@@ -180,7 +182,7 @@ class Score(Kind[ScoreTerms]):
             if (found := list_limit(terms, step, rows, A_COUNTED_ROW)) is not None:
                 return found
             if step == f"score/{terms.task}" and not terms.listed:
-                a_row = 16 + _LEVEL * terms.row_bits
+                a_row = 16 + _LEVEL * terms.row_bits * len(terms.partners)
                 return FLOOR + rows * a_row
         return None
 
@@ -190,9 +192,10 @@ class Score(Kind[ScoreTerms]):
             if terms.listed:
                 yield list_estimate(rates, rows)
                 continue
-            told = 8.0 * len(terms.partners) + _LEVEL / 2 * terms.row_bits
-            seconds = rows * (2 + 40 * terms.row_bits) * rates.align().tag
-            memory = rows * (40.0 + 64.0 * terms.row_bits)
+            levels = terms.row_bits * len(terms.partners)
+            told = 8.0 * len(terms.partners) + _LEVEL / 2 * levels
+            seconds = rows * (2 + 40 * levels) * rates.align().tag
+            memory = rows * (40.0 + 64.0 * levels)
             yield Estimate(seconds, memory, rows * told, 1.0 + MOST_DEPTH * bool(terms.row_bits))
 
 
@@ -248,7 +251,7 @@ def check_score(contract: Contract, terms: ScoreTerms) -> None:
         raise PeerError("a scoring names no model: 16 hexadecimal digits")
     if not terms.task or "/" in terms.task or len(terms.task.encode()) > LONGEST_TASK:
         raise PeerError("a scoring names no task, or one with a slash or a long name")
-    most = 1 if terms.row_bits or terms.trees else MOST_PARTNERS
+    most = 1 if terms.trees else MOST_PARTNERS
     if not 1 <= len(set(terms.partners)) == len(terms.partners) <= most:
         raise PeerError(f"a scoring with {len(terms.partners)} partners, 1 to {most} allowed")
     named = [one.party for one in terms.features]

@@ -1,10 +1,10 @@
-"""What both ways to grow boosted trees over joined rows of two parties have alike."""
+"""What both ways to grow boosted trees over joined rows have alike."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from federated.contract.few_rows import check_brought
 from federated.contract.kinds.kind import Kind
@@ -35,10 +35,11 @@ take."""
 
 
 class TrainBoosted(Kind[TrainTerms]):
-    """XGBoost's trees on private sums, between the label party and one feature party."""
+    """XGBoost's trees on private sums, between the label party and feature parties."""
 
     name = "train"
     joined = True
+    most_partners: ClassVar[int] = 1
 
     def partners(self, terms: TrainTerms) -> Sequence[str]:
         return terms.partners
@@ -46,9 +47,10 @@ class TrainBoosted(Kind[TrainTerms]):
     def check(self, contract: Contract) -> None:
         for terms in self.terms(contract):
             check_train(terms)
-            if len(terms.partners) != 1:
+            if not 1 <= len(set(terms.partners)) == len(terms.partners) <= self.most_partners:
                 raise PeerError(
-                    f"trees of '{terms.task}' with {len(terms.partners)} partners, one allowed"
+                    f"trees of '{terms.task}' with {len(terms.partners)} partners, "
+                    f"1{f' to {self.most_partners}' * (self.most_partners > 1)} allowed"
                 )
             check_features(contract, terms)
             if terms.evaluations or terms.fold_evaluations or terms.noise or terms.steps:
@@ -60,7 +62,7 @@ class TrainBoosted(Kind[TrainTerms]):
                 )
             if terms.trees > MOST_GROWN:
                 raise PeerError(f"{terms.trees} trees in a contract, {MOST_GROWN} allowed")
-            if contract.joins(terms.partners[0]):
+            if any(contract.joins(name) for name in terms.partners):
                 raise PeerError(
                     'trees take each record once: duplicates = "join" found',
                     hint='take duplicates = "collapse"',
@@ -103,7 +105,8 @@ class TrainBoosted(Kind[TrainTerms]):
 
     def given(self, contract: Contract) -> Iterator[tuple[str, Release]]:
         for terms in self.terms(contract):
-            yield terms.partners[0], of_label(terms, WHOLE_LABEL, known=contract.known)
+            for name in terms.partners:
+                yield name, of_label(terms, WHOLE_LABEL, known=contract.known)
 
     def limit(self, contract: Contract, step: str) -> int | None:
         for terms in self.terms(contract):

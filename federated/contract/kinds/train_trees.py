@@ -1,4 +1,4 @@
-"""Boosted trees over joined rows whose columns are at two parties."""
+"""Boosted trees over joined rows whose columns are at two to four parties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from federated.contract.kinds.train_boosted import (
     TrainBoosted,
     drawn_words,
     held_words,
-    nodes_of,
     shape_words,
     splits_limit,
     trees_plan,
@@ -28,17 +27,19 @@ from federated.contract.kinds.train_boosted import (
 from federated.contract.parts import Disclosure, FeatureTerms, Release
 from federated.contract.rows import joined_rows
 from federated.trees import TreesPlan
-from federated.trees.plan import MANY_ROWS, MOST_ROWS, NOISE
+from federated.trees.plan import MANY_ROWS, MOST_PARTNERS, MOST_ROWS, NOISE
 from psi.protocol import PeerError, Refused
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["TrainTrees", "partner_ways", "plan_of", "told_levels"]
+__all__ = ["TrainTrees", "has_ways", "plan_of", "told_levels"]
 
 
 class TrainTrees(TrainBoosted):
-    """Trees that tell the label party its rows' sides of the partner's splits."""
+    """Trees that tell the label party its rows' sides of partners' splits."""
+
+    most_partners = MOST_PARTNERS
 
     def terms(self, contract: Contract) -> Sequence[TrainTerms]:
         return [each for each in contract.train if boosted(each) and not hidden(each)]
@@ -77,75 +78,46 @@ class TrainTrees(TrainBoosted):
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         me = contract.receiver
         for terms in self.terms(contract):
-            step, partner, bits = f"train {terms.task}", terms.partners[0], told_levels(terms)
-            yield Disclosure(
-                step,
-                me,
-                f"for each shared record, in {_bits(bits)} at most, on which side of {partner}'s "
-                f"split it lies: one for each level of a tree on which {partner} splits; of each "
-                f"of {nodes_of(terms):,} nodes at most whether {partner} splits it"
-                + ", and by a column with a way"
-                * partner_ways(terms)
-                + "; how many bins "
-                f"each of {partner}'s columns has, and whether they are in order",
-                "train.row_bits",
-            )
-            yield Disclosure(
-                step,
-                partner,
-                "which of its own splits the trees have, on which level of which tree, so which of "
-                f"its columns go with the label{', and which way' * partner_ways(terms)}"
-                f"{_noise_words(contract, terms)}; how many trees "
-                f"there are{_stopped(terms)}; of records of {me} or their label nothing more",
-                "train.trees",
-            )
+            step = f"train {terms.task}"
+            for partner in terms.partners:
+                bits, ways = told_levels(terms, partner), has_ways(terms, partner)
+                yield Disclosure(
+                    step,
+                    me,
+                    f"for each shared record, in {_bits(bits)} at most, on which side of "
+                    f"{partner}'s split it lies: one for each level of a tree on which {partner} "
+                    f"splits; of each of {_nodes(terms, partner):,} nodes at most whether "
+                    f"{partner} splits it{', and by a column with a way' * ways}; how many bins "
+                    f"each of {partner}'s columns has, and whether they are in order",
+                    "train.row_bits",
+                )
+            for partner in terms.partners:
+                others = "; of other partners nothing" * (len(terms.partners) > 1)
+                yield Disclosure(
+                    step,
+                    partner,
+                    "which of its own splits the trees have, on which level of which tree, so "
+                    "which of its columns go with the label"
+                    f"{', and which way' * has_ways(terms, partner)}"
+                    f"{_noise_words(contract, terms)}; how many trees there are"
+                    f"{_stopped(terms)}; of records of {me} or their label nothing more{others}",
+                    "train.trees",
+                )
 
     def words(self, contract: Contract) -> Iterator[str]:
         me = contract.receiver
         for terms in self.terms(contract):
             yield (
-                f"{me} and {terms.partners[0]} grow '{terms.task}' by private sums: up to "
-                f"{shape_words(terms)}{_more_words(terms, me)}{held_words(terms, me)}"
+                f"{me} and {' and '.join(terms.partners)} grow '{terms.task}' by private sums: up "
+                f"to {shape_words(terms)}{_turns_words(terms, me)}{_more_words(terms, me)}"
+                f"{held_words(terms, me)}"
                 f"{chosen_words(terms)}{later_words(contract, terms)}"
             )
 
     def guards(self, contract: Contract) -> Iterator[str]:
-        me = contract.receiver
         for terms in self.terms(contract):
-            partner, bits = terms.partners[0], told_levels(terms)
-            yield (
-                f"{me} and {partner} both count levels of trees on which {partner} splits: one bit "
-                f"of a record each, whatever {me} asks; after {bits} of them {partner} refuses "
-                f"more, and all further splits are {me}'s own"
-            )
-            yield (
-                f"{partner} offers no split with fewer than 20 of all shared records on either "
-                "side; a node's records it cannot see, so a split may set few of a node apart"
-            )
-            yield (
-                f"{partner} cannot check what {me}'s sums are of: one that does not run this "
-                "software as it is chooses which splits tell their bits, still one of a record for "
-                f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
-                f"sums, and {partner} its wins into a number of its columns about {me}'s: of "
-                "labels, curvatures and which records have one under noise, if any"
-            )
-            yield (
-                f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "
-                "have bins of one record, and who wins tells of these labels "
-                + ("what the noise lets through" if _noise(contract, terms) else "one a node")
-                + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
-            )
-            if terms.least_rows:
-                yield (
-                    f"that sides have {terms.least_rows:,} records is checked on {me}'s count, "
-                    f"under its noise if any, and on {partner}'s sums of it: either may count "
-                    f"others, and {me} sees the sides of its own records"
-                )
-            if partner_ways(terms):
-                yield (
-                    f"that scores rise or fall with {partner}'s columns as said is {partner}'s own "
-                    f"word: {me} sees of its splits only which are of such a column"
-                )
+            for partner in terms.partners:
+                yield from _partner_guards(contract, terms, partner)
             yield label_guard(contract, terms, WHOLE_LABEL, few=False)
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
@@ -154,23 +126,64 @@ class TrainTrees(TrainBoosted):
                 yield Release(
                     step=f"train/{terms.task}",
                     columns=contract.features(terms, party),
-                    bits=float(told_levels(terms)),
+                    bits=float(told_levels(terms, party)),
                     known=contract.known,
                 )
 
     def bytes_limit(self, contract: Contract, terms: TrainTerms) -> int:
-        columns = len(contract.features(terms, terms.partners[0]))
-        nodes = 1 << terms.depth
-        lanes = plan_of(contract, terms).lanes
-        level = 2 * 4 * lanes * columns + 2 * (4 * terms.depth + 1) + 2 + nodes // 4
-        row = SEEDS * columns + terms.trees * nodes * level
-        return joined_rows(contract, terms.partners) * row + splits_limit(terms, columns)
+        nodes, rows = 1 << terms.depth, joined_rows(contract, terms.partners)
+        lanes, found = plan_of(contract, terms).lanes, 0
+        for partner in terms.partners:
+            columns = len(contract.features(terms, partner))
+            level = 2 * 4 * lanes * columns + 2 * (4 * terms.depth + 1) + 2 + nodes // 4
+            row = SEEDS * columns + terms.trees * nodes * level
+            found += rows * row + splits_limit(terms, columns)
+        return found
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         for terms in self.terms(contract):
-            columns = len(contract.features(terms, terms.partners[0]))
-            rows = joined_rows(contract, terms.partners)
-            yield trees_estimate(rates, rows, columns, plan_of(contract, terms))
+            rows, plan = joined_rows(contract, terms.partners), plan_of(contract, terms)
+            for number, partner in enumerate(terms.partners):
+                columns = len(contract.features(terms, partner))
+                yield trees_estimate(rates, rows, columns, plan, number)
+
+
+def _partner_guards(contract: Contract, terms: TrainTerms, partner: str) -> Iterator[str]:
+    """What binds the receiver and one partner, and what does not."""
+    me, bits = contract.receiver, told_levels(terms, partner)
+    yield (
+        f"{me} and {partner} both count levels of trees on which {partner} splits: one bit "
+        f"of a record each, whatever {me} asks; after {bits} of them {partner} refuses "
+        f"more, and all further splits are {me}'s own" + _or_others(terms)
+    )
+    yield (
+        f"{partner} offers no split with fewer than 20 of all shared records on either "
+        "side; a node's records it cannot see, so a split may set few of a node apart"
+    )
+    yield (
+        f"{partner} cannot check what {me}'s sums are of: one that does not run this "
+        "software as it is chooses which splits tell their bits, still one of a record for "
+        f"each level; it may also turn 'who splits' into one bit a node about {partner}'s "
+        f"sums, and {partner} its wins into a number of its columns about {me}'s: of "
+        "labels, curvatures and which records have one under noise, if any"
+    )
+    yield (
+        f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "
+        "have bins of one record, and who wins tells of these labels "
+        + ("what the noise lets through" if _noise(contract, terms) else "one a node")
+        + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
+    )
+    if terms.least_rows:
+        yield (
+            f"that sides have {terms.least_rows:,} records is checked on {me}'s count, "
+            f"under its noise if any, and on {partner}'s sums of it: either may count "
+            f"others, and {me} sees the sides of its own records"
+        )
+    if has_ways(terms, partner):
+        yield (
+            f"that scores rise or fall with {partner}'s columns as said is {partner}'s own "
+            f"word: {me} sees of its splits only which are of such a column"
+        )
 
 
 def _open(contract: Contract, terms: TrainTerms) -> bool:
@@ -192,27 +205,42 @@ def _noise_words(contract: Contract, terms: TrainTerms) -> str:
     return found + f" (below {MANY_ROWS:,} records WITHOUT)" * _open(contract, terms)
 
 
-def told_levels(terms: TrainTerms) -> int:
-    """Bits of a row that trees tell at most: one for each level on which the partner splits."""
-    return min(terms.row_bits, terms.trees * terms.depth)
+def told_levels(terms: TrainTerms, partner: str) -> int:
+    """Bits of a row that trees tell of a partner at most: one a level on which it splits."""
+    return min(terms.row_bits, len(_levels(terms, partner)))
+
+
+def _levels(terms: TrainTerms, partner: str) -> list[int]:
+    """The levels on which a partner is asked, through all trees."""
+    plan, number = _plan(terms, 1), terms.partners.index(partner)
+    return [level for level in range(plan.levels) if plan.turn(level) == number]
+
+
+def _nodes(terms: TrainTerms, partner: str) -> int:
+    """Nodes of these levels, at most."""
+    return sum(1 << (level % terms.depth) for level in _levels(terms, partner))
 
 
 def plan_of(contract: Contract, terms: TrainTerms) -> TreesPlan:
     """What both roles run."""
-    rows = max(1, joined_rows(contract, terms.partners))
+    return _plan(terms, max(1, joined_rows(contract, terms.partners)))
+
+
+def _plan(terms: TrainTerms, rows: int) -> TreesPlan:
     return trees_plan(
         TreesPlan,
         terms,
         rows,
         patience=terms.early_stop,
         row_bits=terms.row_bits,
-        partner_ways=partner_ways(terms),
+        partner_ways=any(has_ways(terms, name) for name in terms.partners),
+        partners=len(terms.partners),
     )
 
 
-def partner_ways(terms: TrainTerms) -> bool:
-    """Whether scores may go one way only with some of a partner's columns."""
-    return any(one.party in terms.partners for one in _going(terms))
+def has_ways(terms: TrainTerms, party: str) -> bool:
+    """Whether scores may go one way only with some of a party's columns."""
+    return any(one.party == party for one in _going(terms))
 
 
 def _going(terms: TrainTerms) -> tuple[FeatureTerms, ...]:
@@ -223,6 +251,20 @@ def _going(terms: TrainTerms) -> tuple[FeatureTerms, ...]:
 def _least(terms: TrainTerms) -> int:
     """Rows of both classes together."""
     return 2 * held_class_rows(terms.folds, terms.early_stop)
+
+
+def _turns_words(terms: TrainTerms, me: str) -> str:
+    """Whose splits a level may have, where there are several partners."""
+    if len(terms.partners) == 1:
+        return ""
+    return (
+        f"; on each level {me} asks one of them, in turns, so that a node has {me}'s best split or "
+        "that partner's"
+    )
+
+
+def _or_others(terms: TrainTerms) -> str:
+    return " on its levels" * (len(terms.partners) > 1)
 
 
 def _more_words(terms: TrainTerms, me: str) -> str:

@@ -23,10 +23,13 @@ from federated.scoring.messages import Asking, Joint, Levels
 from federated.scoring.model_file import FEATURE, LABEL
 from federated.scoring.paths import PathPartner, PathReceiver, partner_levels
 from federated.scoring.sums import SumPartner, SumReceiver
-from federated.trees.messages import Choices
+from federated.trees.forest import PARTNER, Forest, Tree
+from federated.trees.messages import Choices, RowBits
 from federated.trees.saved import FeatureModel, LabelModel
-from psi.protocol import Context, MemoryStore, Pair, PeerError, decode
+from psi.protocol import Context, MemoryStore, MisuseError, Pair, PeerError, decode
+from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
+from tests.unit.frames import played_with_kills
 from tests.unit.scoring.parts import part, table, trees
 
 ROWS, SEVERAL = 300, ("bureau", "telecom", "shop")
@@ -151,7 +154,7 @@ def paths(rows: Any, stores: dict[str, MemoryStore], **more: Any) -> tuple[Any, 
     sides = theirs.sides(rows)
     bins = own.binning.transform(rows)
     return (
-        PathReceiver(context("bank", stores["bank"]), "bureau", own, bins, count),
+        PathReceiver(context("bank", stores["bank"]), ["bureau"], own, bins, count),
         PathPartner(context("bureau", stores["bureau"]), "bank", theirs, sides, most),
     )
 
@@ -262,3 +265,69 @@ def test_kept_parts_give_both_sides_of_a_score() -> None:
     exact = own.linear.scores(own.encoder.transform(rows)[0])
     exact += theirs.linear.scores(theirs.encoder.transform(rows)[0])
     assert np.abs((own.fixed(rows) + told) * UNIT - exact).max() < 2.0 ** (shift - 31) + 1e-8
+
+
+def three(rows: Any, kept: dict[str, MemoryStore], **more: Any) -> tuple[Any, ...]:
+    """The same trees, where the second partner has the split of the second tree."""
+    own, theirs = trees(LABEL).trees, trees(FEATURE).trees
+    assert isinstance(own, LabelModel)
+    assert isinstance(theirs, FeatureModel)
+    one, two = own.forest.trees
+    moved = Tree(
+        np.where(two.kind == PARTNER, PARTNER + 1, two.kind), two.split, two.value, two.gain
+    )
+    moved.split[2] = 0
+    forest = Forest(own.forest.base, (one, moved), own.forest.layout, 2)
+    label = LabelModel(theirs.training + b"t" * 32, own.binning, forest)
+    parts = {
+        "bureau": FeatureModel(theirs.training, theirs.binning, theirs.splits[:2]),
+        "telecom": FeatureModel(b"t" * 32, theirs.binning, theirs.splits[2:]),
+    }
+    most = {"bureau": 2, "telecom": 1} | more
+    return (
+        PathReceiver(
+            context("bank", kept["bank"]),
+            [*parts],
+            label,
+            own.binning.transform(rows),
+            rows.num_rows,
+        ),
+        *(
+            PathPartner(context(name, kept[name]), "bank", part, part.sides(rows), most[name])
+            for name, part in parts.items()
+        ),
+    )
+
+
+def test_paths_of_several_partners_are_those_of_the_joined_trees() -> None:
+    rows, names = table(9, 130), ("bank", "bureau", "telecom")
+    alone = Pair(*paths(rows, stores())).run()["bank"]
+    kept = {name: MemoryStore() for name in names}
+    found = played_with_kills(names, lambda name: three(rows, kept)[names.index(name)], kept=False)
+    assert np.array_equal(found["bank"], alone)
+    assert (found["bureau"], found["telecom"]) == (2, 1)
+    pair = Pair(*three(rows, {name: MemoryStore() for name in names}))
+    pair.run()
+    assert not any({s.sender, s.receiver} == {"bureau", "telecom"} for s in pair.sent)
+    with pytest.raises(PeerError, match="1 levels with 1 splits asked, 0 with 1 by the contract"):
+        Pair(*three(rows, {name: MemoryStore() for name in names}, telecom=0)).run()
+
+
+def test_a_partner_that_tells_more_than_it_is_asked_ends_a_scoring() -> None:
+    """And one that speaks again once all of its sides of a depth have come."""
+    rows, names = table(9, 70), ("bank", "bureau", "telecom")
+    pair = Pair(*three(rows, {name: MemoryStore() for name in names}))
+    for name, role in pair.roles.items():
+        pair._take(name, role.start())
+    while peek(decode(pair._queue[0], Envelope).payload) is not RowBits:
+        pair.deliver()
+    due = decode(pair._queue[0], Envelope)
+    bank: Any = pair.roles["bank"]
+    sent = decode(due.payload, RowBits)
+    with pytest.raises(PeerError, match="not due"):
+        bank.on_row_bits(bank.state, replace(sent, chunk=1), due.sender)
+    with pytest.raises(PeerError, match="only a partner of the model"):
+        bank.on_row_bits(bank.state, sent, "stranger")
+    model = bank._model
+    with pytest.raises(MisuseError, match="1 partners found, 2 others in the trees"):
+        PathReceiver(context("bank"), ["bureau"], model, [], 70)

@@ -140,7 +140,7 @@ def test_parts_of_two_trainings_and_sides_of_other_rows_are_refused(
         label.fits(stranger)
     with pytest.raises(MisuseError, match="different numbers of rows"):
         label.scores(own, feature.sides(partner)[:, :-1])
-    with pytest.raises(MisuseError, match="0 splits of a partner found"):
+    with pytest.raises(MisuseError, match="0 splits of partners found"):
         label.scores(own)
 
 
