@@ -21,7 +21,16 @@ from tests.e2e.test_resume_job import NAMES, PINNED, Party, play
 
 EACH = 1 if os.environ.get("FEDPROFILE_EVERY_KILL") else 20
 """Kills are at every so many messages: of one party at others than of the other."""
-TREES = 'model = "trees"\ntrees = 2\ndepth = 2\nfolds = 2\nrow_bits = 4'
+TREES = """
+model = "trees"
+trees = 2
+depth = 2
+folds = 2
+row_bits = 4
+least_rows = 30
+rising = ["bureau.loans", "bank.balance"]
+falling = ["bureau.overdue"]
+"""
 HIDDEN = 'model = "trees"\ntells = "nothing"\ntrees = 2\ndepth = 2\nfolds = 2'
 CARD = """
 model = "scorecard"
