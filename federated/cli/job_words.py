@@ -22,7 +22,7 @@ def cells_of(row: dict[str, Any]) -> tuple[str, str, str]:
     if row["state"] in ("interrupted", "approved") and row["next"]:
         said.append(plain(row["next"]))
     more = "; ".join(said)
-    return row["state"] + step, plain(row["proposer"], 64), f"{what}: {more}" if more else what
+    return row["state"] + step, plain(row["proposer"], 64), ": ".join(filter(None, (what, more)))
 
 
 def width_of(text: str) -> int:

@@ -115,7 +115,9 @@ class _Worker:
             make_decider(place, source, to_log_and(tell)),
             through=self._connect,
             keys=keys,
-            on_end=lambda job, state: tell("ended", job, state),
+            on_end=lambda job, state: tell(
+                "rests" if state == "interrupted" else "ended", job, state
+            ),
         )
 
     def _connect(self, through: Through) -> _Pipe:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from federated.approval.call import caller_in
 from federated.approval.inbox import Inbox
 from federated.approval.policy import Policy
 from federated.approval.policy_file import load_policy
@@ -227,7 +228,7 @@ def accept(
         ledger.close()
     inbox = Inbox(home.desk)
     for folder in left:
-        let_go(folder, _FORGOTTEN)
+        let_go(folder, _FORGOTTEN, **_names(folder, inbox))
         if (home.desk / f"{folder.name}.request").exists():
             inbox.remove(bytes.fromhex(folder.name))
     if not last:
@@ -236,6 +237,19 @@ def accept(
                 word.unlink(missing_ok=True)
     adopt(home.path, last=last)
     return [folder.name for folder in left]
+
+
+def _names(folder: Path, inbox: Inbox) -> dict[str, str]:
+    """What lists call a job by whose proposal goes."""
+    entries = [one for one in inbox.all() if one.request.session.hex() == folder.name]
+    for contract in (entry.request.contract for entry in entries):
+        return {
+            "proposer": contract.proposer,
+            "job": contract.job,
+            "purpose": contract.purpose,
+        }
+    call = folder / "call"
+    return {"proposer": caller_in(call.read_bytes())} if call.exists() else {}
 
 
 def _is_under_way(folder: Path) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 
 from federated.approval.call import caller_in
 from federated.approval.inbox import Inbox
-from federated.ledger.ending import Told, told_in
+from federated.ledger.ending import told_in
 from federated.node.home import NodeHome
 from federated.node.states import STATES, Found, is_held, state_of
-from federated.session.journal import stop_file
-from federated.session.over import why_halted, why_over
+from federated.session.journal import can_resume, stop_file
+from federated.session.over import told_over, why_halted, why_over
+from federated.session.reached import PUT_BACK
 from federated.session.reasons import left_words, own_words
 
 __all__ = ["OTHER_VERSION", "job_rows"]
@@ -75,25 +76,39 @@ def _found(
     plays = plays if plays in ("waiting", "running") else ""  # what has ended is told on file
     if not plays and is_held(folder):
         plays = "running" if told.word == "approved" else "waiting"
-    return Found(entry, told, folder, plays, unread, "" if plays else why_halted(folder))
+    return Found(entry, told, folder, plays, unread, "" if plays else _halted(place, session))
+
+
+def _halted(place: NodeHome, session: str) -> str:
+    """Why what is at rest does not go on; one put back after the job's end is known by sight."""
+    folder = place.jobs / session
+    try:
+        lost = can_resume(folder) and not place.reached(bytes.fromhex(session)).exists()
+    except (OSError, ValueError):
+        lost = False  # an officer who is another user does not see jobs
+    return PUT_BACK if lost else why_halted(folder)
 
 
 def _row(session: str, found: Found, running: Row, now: float) -> Row:
     entry, told = found.entry, found.told
     contract = entry.request.contract if entry else None
     word = entry.word if entry else None
-    state = state_of(found, now)
+    state, over = state_of(found, now), told_over(found.folder)
     if not told.last and running.get("state") in STATES and entry is None and not found.live:
         state = running["state"]  # it ended before it had a ledger
     return {
         "id": session[:8],
         "session": session,
-        "proposer": contract.proposer if contract else _proposer(found, running),
+        "proposer": contract.proposer
+        if contract
+        else _proposer(found, running) or over.get("proposer", ""),
         "parties": [terms.name for terms in contract.parties]
         if contract
         else running.get("parties") or list(told.parties),
-        "job": contract.job if contract else running.get("job") or told.job,
-        "purpose": contract.purpose if contract else running.get("purpose") or told.purpose,
+        "job": contract.job if contract else running.get("job") or told.job or over.get("job", ""),
+        "purpose": contract.purpose
+        if contract
+        else running.get("purpose") or told.purpose or over.get("purpose", ""),
         "state": state,
         "step": running.get("step", ""),
         "share": running.get("share", 0.0),
@@ -126,12 +141,10 @@ def _why(found: Found, state: str, running: Row) -> str:
         return found.halted
     if found.unread and state == "interrupted":
         return OTHER_VERSION
+    if state in _ENDED and (over := why_over(found.folder)):
+        return over
     said = str(running.get("error", "")) or told.why
-    return said or (_how_it_ended(found.folder, told) if state in _ENDED else "")
-
-
-def _how_it_ended(folder: Path, told: Told) -> str:
-    return why_over(folder) or own_words(told.ended)
+    return said or (own_words(told.ended) if state in _ENDED else "")
 
 
 def _next(row: Row, found: Found, me: str, runs: bool) -> str:

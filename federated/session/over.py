@@ -11,6 +11,7 @@ line more would make another account of it, so the end of such a job stands in t
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from federated.ledger.ending import OVER
 from federated.store.files import write_atomic
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["abandon", "goes_on", "halt", "let_go", "why_halted", "why_over"]
+__all__ = ["abandon", "goes_on", "halt", "let_go", "told_over", "why_halted", "why_over"]
 
 _HALTED = "halted"
 _LONGEST = 400
@@ -42,9 +43,12 @@ def abandon(home: Path) -> None:
     shutil.rmtree(home / "journal", ignore_errors=True)
 
 
-def let_go(home: Path, why: str) -> None:
-    """End the job in this folder without a line in its ledger: nothing begins or goes on here."""
-    write_atomic(home / OVER, why[:_LONGEST], private=True)
+def let_go(home: Path, why: str, **names: str) -> None:
+    """End the job in this folder without a line in its ledger: nothing begins or goes on here.
+
+    `names` (proposer, job, purpose) are what lists call it by, where its ledger does not say.
+    """
+    write_atomic(home / OVER, json.dumps(names | {"why": why[:_LONGEST]}), private=True)
     abandon(home)
     for name in ("call", _HALTED):
         (home / name).unlink(missing_ok=True)
@@ -57,7 +61,15 @@ def why_halted(home: Path) -> str:
 
 def why_over(home: Path) -> str:
     """Why it was let go; "" where it was not."""
-    return _read(home / OVER)
+    return told_over(home).get("why", "")
+
+
+def told_over(home: Path) -> dict[str, str]:
+    """That, and by which names it is listed; empty where it was not let go."""
+    try:
+        return {str(name): str(text) for name, text in json.loads(_read(home / OVER)).items()}
+    except (ValueError, AttributeError):
+        return {}
 
 
 def _read(file: Path) -> str:

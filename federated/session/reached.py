@@ -20,7 +20,12 @@ from pathlib import Path
 from federated.store.files import disk_failed, make_folder, sync_folder
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["PutBack", "Reached"]
+__all__ = ["PUT_BACK", "PutBack", "Reached"]
+
+PUT_BACK = (
+    "this job's folder is older than the job: it was put back from a copy, and going on would use "
+    "numbers of sealed frames twice"
+)
 
 _SIZE = 8
 
@@ -59,8 +64,7 @@ class Reached:
             raise disk_failed(f"cannot read {self._file}", error) from None
         if reached is None or turn < reached:
             raise PutBack(
-                "this job's folder is older than the job: it was put back from a copy, and going "
-                "on would use numbers of sealed frames twice",
+                PUT_BACK,
                 hint="stop the job and have it proposed anew; a copy of the whole home, by "
                 "fedprofile node restore, can go on",
             )

@@ -76,7 +76,8 @@ class NodeDaemon:
     `pinned` gives the confirmed identities by name, this party's own among them; it is asked at
     every call, so that confirming a peer needs no restart. `decider` is policy and officers,
     `limits` what its policy lets others learn of a column over time; both are asked anew at
-    every job. `on_end` is told the id and the state of each job that has ended.
+    every job. `on_end` is told the id and the state of each job that has ended, or
+    come to rest ("interrupted") while this node goes on.
 
     A daemon that is the process for jobs of a node (`front`) is given `through`, which makes its
     link, and the `keys`: it has no connection, socket or timer of its own, and no passphrase.
@@ -387,7 +388,7 @@ class NodeDaemon:
             _log.info("job %s %s: %s", job.id, how, error.message, extra=job.about)
         except FedprofileError as error:
             job.state, job.error = "failed", error.message
-            became = "is at rest" if isinstance(job.ending, EnvironmentFailed) else "has failed"
+            became = "is at rest" if can_resume(home) else "has failed"
             _log.warning("job %s %s: %s", job.id, became, error.message, extra=job.about)
         except Exception as error:
             job.state, job.error = "failed", type(error).__name__
@@ -396,14 +397,16 @@ class NodeDaemon:
             job.endpoint.close()
             if session is None and limits is not None and stop_file(home).exists():
                 self._let_go(home, STOPPED)
-            if not can_resume(home):
+            rests = can_resume(home)
+            if not rests:
                 stop_file(home).unlink(missing_ok=True)
             elif limits is None:
                 self._for_policy.add(home)
-            elif stop_file(home).exists() and not job.to_end:
-                self._take_up(home / "call")  # it was at rest when its officer ended it
-            if job.state != "failed" or not isinstance(job.ending, EnvironmentFailed):
-                self._on_end(job.id, job.state)  # else it rests, for this node is stopping
+            if rests and stop_file(home).exists() and not job.to_end:
+                self._take_up(home / "call")  # it came to rest as its officer ended it
+            elif job.state != "failed" or not isinstance(job.ending, EnvironmentFailed):
+                # else it rests, for this node is stopping
+                self._on_end(job.id, "interrupted" if rests else job.state)
 
     def _progress(self, job: Job, step: str, share: float) -> None:
         job.step, job.share = step, share

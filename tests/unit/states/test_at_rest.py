@@ -185,8 +185,9 @@ def test_a_jobs_folder_that_is_put_back_alone_does_not_go_on(scene: Scene) -> No
     scene.say("stop", scene.session.hex()[:8], "--now")
     scene.start()
     scene.becomes("failed")
-    scene.stop()
     assert scene.row()["why"] == STOPPED
+    scene.stop()
+    assert scene.row()["why"] == STOPPED  # and after a restart
     assert not (place / "journal").exists()
     assert not stop_file(place).exists()
     assert read_ledger(scene.home.path / "ledger.jsonl")[-1]["body"]["why"] == STOPPED
@@ -254,6 +255,7 @@ def test_a_full_disk_leaves_a_job_at_rest(
         scene.approve()
         scene.mend()
         falls_to_rest(scene)
+    assert scene.ends_told == [(scene.session.hex()[:8], "interrupted")]
     if stopped:
         assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
         scene.becomes("refused")

@@ -28,6 +28,7 @@ from federated.node.home import NodeHome
 from federated.node.lives import Copy, mark
 from federated.node.states import STATES
 from federated.session.over import halt, why_over
+from federated.session.reached import PUT_BACK
 from federated.wire import local
 from federated.wire.flower.node import Job as Live
 from psi.protocol import EnvironmentFailed
@@ -170,6 +171,8 @@ class Place:
             (place / "journal").mkdir()
             for name in ("key", "point"):
                 (place / "journal" / name).touch(0o600)
+            self.home.reached(SESSION).parent.mkdir()
+            self.home.reached(SESSION).touch()
         inbox = Inbox(self.home.desk)
         if left.request:
             request = Request(SESSION, "bureau", asked, now - 60)
@@ -276,11 +279,21 @@ def test_what_may_be_forgotten_ends_every_job_that_could_go_on(place: Place, nam
     (place.folder / "p").chmod(0o600)
     words = ("accept-copy", "--passphrase-file", str(place.folder / "p"), "--may-have-forgotten")
     assert f"{ID} is let go" in place.say(*words)
-    assert (place.row()["state"], place.row()["next"]) == ("failed", "")
+    row = place.row()
+    assert (row["state"], row["next"], row["proposer"]) == ("failed", "", "bank")
+    assert name.startswith("called") or (row["job"], row["purpose"]) == ("small churn", "retention")
     assert "let go when this folder, an older copy, was accepted" in place.row()["why"]
     assert read_ledger(place.home.path / "ledger.jsonl")[-1]["body"]["jobs"] == [SESSION.hex()]
     assert "let go" in place.say("ledger")
     assert "nothing is to be done" in place.say(*words)
+
+
+def test_a_folder_that_was_put_back_after_the_end_is_known_by_sight(place: Place) -> None:
+    """Before any node has tried to go on with it."""
+    place.has(PLAYED["killed"][0])
+    place.home.reached(SESSION).unlink()
+    assert (place.row()["state"], place.row()["why"]) == ("interrupted", PUT_BACK)
+    assert place.row()["next"] == f"fedprofile node stop {ID} --now ends it"
 
 
 @pytest.mark.parametrize("name", ["killed", "approved, killed", "called"])
