@@ -23,11 +23,12 @@ from federated.trees.forest import OWN, PARTNER
 from federated.trees.messages import Grown, Lanes, RowBits
 from federated.trees.plan import NOISE
 from federated.trees.saved import FeatureModel, LabelModel
+from federated.trees.splitting import SplitWon
 from psi.protocol import MemoryStore, MisuseError, Pair, PeerError, PhaseError, decode, encode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
 from tests.unit.frames import played_with_kills
-from tests.unit.trees.test_roles import Liar
+from tests.unit.trees.test_roles import Liar, fewest
 from tests.unit.trees.world import PlainFeatureParty, PlainLabelParty, World, context, plan, sides
 
 NAMES = ("bank", "bureau", "telecom")
@@ -304,3 +305,26 @@ def test_the_noise_that_stays_is_another_for_each_partner_s_candidates(
     assert set(np.unique([tree.kind for tree in found["bank"].forest.trees])) <= {
         0, OWN, PARTNER, PARTNER + 1,
     }  # fmt: skip
+
+
+def test_columns_of_several_partners_go_their_way_and_sides_have_their_rows() -> None:
+    """One partner has columns with a way, the other none; both count rows."""
+    world, ways = Three.of(900, 6), {"bureau": {"ways": (1,)}, "telecom": {}}
+    given = terms(900, trees=6, depth=4, partner_ways=True, least_rows=30)
+    found, pair = world.play(given, **ways)
+    bank = found["bank"]
+    assert min(bank.forest.splits_of) > 0
+    assert fewest(bank, world.y >= 0) >= 30
+    values = [np.full(900, cell, np.uint16) for cell in range(15)]  # the last one is for missing
+    rest = sides(found["telecom"], world.b[1:])
+    scores = [
+        bank.forest.scores(world.a, np.vstack([sides(found["bureau"], [each]), rest]))
+        for each in values
+    ]
+    assert (np.diff(scores, axis=0) >= -1e-12).all()
+    told: dict[str, int] = dict.fromkeys(NAMES, 0)
+    for each in pair.sent:
+        if peek(each.payload) is SplitWon:
+            told[each.sender] += int(decode(each.payload, SplitWon).ways.sum())
+    assert told["bureau"] > 0
+    assert told["telecom"] == 0
