@@ -108,6 +108,8 @@ def test_a_variance_is_asked_once_in_a_contract_and_over_contracts(tmp_path: Pat
     assert world.run(GROUPS, bank(0)).outcome is not None
     later = world.run(GROUPS, bank(50))
     assert "a variance asked 2 times within 400 days, 1 allowed" in str(later.errors["bureau"])
+    assert "ask its mean alone" in str(later.errors["bank"])  # before anything was told
+    assert later.contract is None
     assert world.run(GROUPS.replace("variance", "mean"), bank(50)).outcome is not None
 
 

@@ -212,11 +212,14 @@ def test_a_variance_of_a_column_is_told_once(tmp_path: Path) -> None:
     assert bureau.asked(samples[0], asked(0, "a"), asked(1, "b"))
     assert bureau.asked(samples[1], asked(0))  # sums go on
     assert not bureau.asked(samples[2], asked(0, "b"))
+    assert "ask its mean alone, or the variance of a column of this period" in bureau.told
     old = json.loads(bureau.book._files.book(0).to_bytes()) | {"version": 3}
     for entry in (entry for job in old["jobs"] for entry in job["entries"]):
         del entry["squares"]
     found = read_book(canonical(old))  # each sum by segment may have been one
     assert {entry.squares for job in found.jobs for entry in job.entries} == {("a", "b")}
+    easy = Bureau(tmp_path / "easy", minimum_difference=0)  # it compares no answers either
+    assert easy.asked(samples[0], asked(0, "a"), asked(1, "a"))
 
 
 def test_what_needs_no_record_is_refused_before_one_is_known(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def test_an_officer_is_told_what_a_variance_gives_to_who_knows_a_group() -> None
         asked = replace(terms, measures=(Measure("amount", statistic),))
         text = "\n".join(in_words(replace(made, aggregate=(asked,))))
         assert ("all values of a group but two" in text) == told
+        assert ("bureau tells it once: a later job asks the mean alone" in text) == told
 
 
 def test_sections_over_the_same_rows_are_one_sentence() -> None:

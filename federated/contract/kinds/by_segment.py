@@ -132,7 +132,9 @@ class BySegment(Kind[AggregateTerms]):
             if terms.squared:
                 yield (
                     f"a variance is a second exact sum, of squares of {', '.join(terms.squared)}: "
-                    "who knows all values of a group but two reads these two"
+                    "who knows all values of a group but two reads these two. "
+                    f"{terms.partner} tells it once: a later job asks the mean alone, or the "
+                    "variance of a column of its own period"
                 )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
