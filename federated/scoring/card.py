@@ -12,7 +12,7 @@ from federated.binning import EvidenceEncoder, point_lines
 from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.hidden_trees.plan import VALUE_BITS
 from federated.regression import told_bits
-from federated.scoring.model_file import LABEL, ModelPart
+from federated.scoring.model_file import FEATURE, LABEL, ModelPart
 from federated.tables.encoding import CategoryColumn, Encoder, NumberColumn
 from federated.trees import FeatureModel, LabelModel
 from federated.trees.forest import OWN, PARTNER
@@ -110,6 +110,12 @@ def _told_lines(part: ModelPart) -> Iterator[tuple[str, str]]:
         bits = f"{part.told} bits of a row's score, and no side of a split (score_bits {part.told})"
     elif part.boosted:
         bits = f"one bit of a row on each of {part.told} levels on which {partners} splits"
+        if len(part.partners) > 1:
+            who = part.party if part.side == FEATURE else f"each of {partners}"
+            most = "at most " * (part.side != FEATURE)
+            bits = (
+                f"of {who} one bit of a row on each of {most}{part.told} levels on which it splits"
+            )
     elif not part.told:
         bits = _counts_told(part, partners)
     else:

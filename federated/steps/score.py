@@ -84,7 +84,7 @@ def _part(
         raise Refused(f"model {part.id} is {part.answers.words}: [[score]] says {wanted} of it")
     if sides and part.told > terms.row_bits:
         raise Refused(
-            f"model {part.id} has splits of {' and '.join(part.partners)} on {part.told} levels, "
+            f"model {part.id} has splits of a partner's on {part.told} levels, "
             f"row_bits = {terms.row_bits} asked",
             hint=f"row_bits = {part.told}",
         )

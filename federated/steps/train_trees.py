@@ -69,7 +69,7 @@ class TrainTrees(TrainBoosted):
     def _won(self, terms: TrainTerms, fit: Any, brought: Brought) -> None:
         won = FeatureModel.of(fit, brought.binning)
         self._work.outcome.won[terms.task] = won
-        card = {"columns": len(brought.binning.columns), "levels": fit.told_levels}
+        card = {"columns": len(brought.binning.columns), "levels": fit.levels}
         keep_feature_part(self._work, terms, brought.table, card, trees=won)
 
     def _told(self, terms: TrainTerms, fit: Any) -> dict[str, int]:

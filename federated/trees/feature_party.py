@@ -188,14 +188,16 @@ class FeatureParty(Party[FeatureTrees]):
         self._due(state, "lanes")
         if state.heard or sent.trees > self._plan.trees:
             raise PeerError("an end that is not due")
-        splits: list[PartnerSplit] = []
+        splits, levels = list[PartnerSplit](), 0
         for number in range(state.told):
             level, *wins = self.context.store.get("splits", number).tolist()
             if level < sent.trees * self._plan.depth:
                 splits += [self._split(candidate) for candidate in wins]
+                levels += 1
         fit = FeatureTrees(
             splits=tuple(splits),
             trees=sent.trees,
+            levels=levels,
             told_levels=state.told,
             training=self._training(state),
         )

@@ -45,10 +45,12 @@ class PartnerSplit:
 class FeatureTrees:
     """A feature party's part: its splits, by the numbers that the label party's trees have.
 
-    trees: how many were kept; told_levels, training: this partner's of `LabelTrees`.
+    trees: how many were kept; levels: of these, those on which it splits; told_levels, training:
+    this partner's of `LabelTrees`.
     """
 
     splits: tuple[PartnerSplit, ...]
     trees: int
+    levels: int
     told_levels: int
     training: bytes

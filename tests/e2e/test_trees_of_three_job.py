@@ -138,6 +138,24 @@ def test_a_partner_refuses_terms_that_make_no_trees_of_several() -> None:
             replace(made, train=(replace(made.train[0], partners=partners),)).check()
 
 
+def test_trees_that_were_not_kept_do_not_count_in_a_scoring(tmp_path: Path) -> None:
+    """Of a model whose last trees were dropped each party keeps as many levels as it has splits
+    on, and the receiver's part says how many `row_bits` a scoring takes."""
+    rng, world = np.random.default_rng(7), tables()
+    y = rng.permutation(world["bank.t"]["y"].to_numpy(zero_copy_only=False))  # nothing to learn
+    world["bank.t"] = world["bank.t"].drop_columns("y").append_column("y", pa.array(y))
+    asked = job(folds=4, trees=30, early_stop=2, row_bits=20)
+    first = run_job(Job.load(asked), world, tmp_path / "out", models=tmp_path / "models")
+    trained: Any = first.federation.outcome.trained[0]
+    told = max(trained.told_levels)
+    part = ModelStore(tmp_path / "models" / "bank").find("churn")
+    assert part.told < told
+    again = Job.load(scored_again(tmp_path))
+    found = run_job(again, world, tmp_path / "again", models=tmp_path / "models")
+    (scored,) = found.federation.outcome.scored
+    assert np.allclose(scored.part.answers.predict(scored.scores), trained.scores, atol=1e-12)
+
+
 # scoring
 
 

@@ -154,7 +154,7 @@ def _partner_guards(contract: Contract, terms: TrainTerms, partner: str) -> Iter
     yield (
         f"{me} and {partner} both count levels of trees on which {partner} splits: one bit "
         f"of a record each, whatever {me} asks; after {bits} of them {partner} refuses "
-        f"more, and all further splits are {me}'s own" + _or_others(terms)
+        f"more, and all further splits{_on_its_levels(terms)} are {me}'s own"
     )
     yield (
         f"{partner} offers no split with fewer than 20 of all shared records on either "
@@ -263,7 +263,7 @@ def _turns_words(terms: TrainTerms, me: str) -> str:
     )
 
 
-def _or_others(terms: TrainTerms) -> str:
+def _on_its_levels(terms: TrainTerms) -> str:
     return " on its levels" * (len(terms.partners) > 1)
 
 

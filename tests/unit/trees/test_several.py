@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federated.sharing.transcript import Transcript
 from federated.trees import Binning, FeatureParty, LabelParty, Layout, TreesPlan
 from federated.trees import labels as trees_labels
 from federated.trees.blur import blurred
@@ -29,7 +30,16 @@ from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
 from tests.unit.frames import played_with_kills
 from tests.unit.trees.test_roles import Liar, fewest
-from tests.unit.trees.world import PlainFeatureParty, PlainLabelParty, World, context, plan, sides
+from tests.unit.trees.world import (
+    PlainFeature,
+    PlainFeatureParty,
+    PlainLabel,
+    PlainLabelParty,
+    World,
+    context,
+    plan,
+    sides,
+)
 
 NAMES = ("bank", "bureau", "telecom")
 
@@ -328,3 +338,63 @@ def test_columns_of_several_partners_go_their_way_and_sides_have_their_rows() ->
             told[each.sender] += int(decode(each.payload, SplitWon).ways.sum())
     assert told["bureau"] > 0
     assert told["telecom"] == 0
+
+
+def test_levels_of_a_partner_whose_bits_are_spent_bear_noise_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other partner meets the trees that own splits make there: with all that bears noise
+    replaced by one number each, nothing that it is asked hangs on a label."""
+    monkeypatch.setattr(TreesPlan, "noise", NOISE)
+
+    def fixed(g: Any, noise: float, place: str, *rest: Any) -> Any:
+        del noise, rest
+        seed = sum(place.encode()) + g.size
+        return np.random.default_rng(seed).integers(-(1 << 14), 1 << 14, g.shape)
+
+    monkeypatch.setattr(trees_labels, "blurred_sums", fixed)
+    monkeypatch.setattr(trees_labels, "noised_base", lambda *given: -1.0)
+    draw = Transcript.draw
+
+    def same_order(self: Any, name: str, size: int) -> bytes:
+        return bytes(size) if name.startswith("order") else draw(self, name, size)
+
+    monkeypatch.setattr(Transcript, "draw", same_order)
+    seen: list[list[bytes]] = []
+    told: list[Any] = []
+
+    class Noted(PlainLabel):
+        def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any, rows: Any) -> Any:
+            numbers = totals.gradients, totals.hessians, totals.squares, totals.own
+            seen[-1] += [np.asarray(each, "<f8").tobytes() for each in numbers]
+            return super().ask(transcript, level, g, h, totals, rows)
+
+    class Bank(PlainLabelParty):
+        finder = Noted
+
+    class First(PlainFeature):
+        """Wins each root by its first split, whatever it gains."""
+
+        def decide(self, level: Any, sent: Any) -> Any:
+            won, number = super().decide(level, sent)
+            number = np.where(np.arange(len(number)) == 0, 0, -1)
+            labels = won.labels.copy()
+            labels[:, 0] = number == 0
+            return replace(won, labels=labels), number
+
+    class Winner(PlainFeatureParty):
+        finder = First
+
+    world, given = Three.of(900, 6), terms(900, trees=4, depth=2, row_bits=1)
+    other = (world.a[0] > 3).astype(np.int8)  # for which own splits are others
+    fewer = np.where(np.arange(900) % 3 == 0, -1, world.y).astype(np.int8)
+    for y in (world.y, other, fewer):
+        seen.append([])
+        world.y = y
+        found, _ = world.play(
+            given, bank={"kind": Bank}, bureau={"kind": Winner}, telecom={"least": 900}
+        )
+        told.append(found["bank"].told_levels)
+    assert told == [(1, 0)] * 3
+    assert len(seen[0]) == 4 * (1 + 4)  # one level of the first, all four of the other
+    assert seen[0] == seen[1] == seen[2]
