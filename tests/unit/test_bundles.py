@@ -12,7 +12,7 @@ from federated.session.bundles import LARGEST, Bundle, bundled, kinds_of, parted
 from psi.protocol import Envelope, Length, PeerError, encode, message
 
 
-@message(0x1E, bundled=True)
+@message(0x33, bundled=True)
 @dataclass(frozen=True)
 class Light:
     data: Annotated[bytes, Length(2 * LARGEST)]
