@@ -163,6 +163,7 @@ def write_branch_rows(
     found = ruled_segments(job, tables, date.today())
     if found is None:
         found = _segments(job, standard, model, score, segments_file)
+    del standard  # likewise
     facts, scores = table.select(own_facts(job, table)), {model.task: score}
     admission, today = admission_of(tables, where), date.today()
     profiles = build_profiles(

@@ -45,7 +45,7 @@ def ask(
 def asks(
     folder: Asks, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
-    """List what was asked for: by whom, when, what has become of it, its error or last words."""
+    """List what was asked for: by whom, when, what came of it: report, error or last words."""
     import json
     from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ def asks(
             str(one.said["asker"]),
             datetime.fromtimestamp(one.said["made"], UTC).strftime("%Y-%m-%d %H:%M"),
             str(one.state["state"]),
-            str(one.state["why"]) or _last_words(one.folder / "log"),
+            _said(one),
         )
         for one in found
     ]
@@ -174,6 +174,13 @@ def _ended(one: Any, code: int) -> None:
     share(one.folder)
     one.becomes("done" if code == 0 else "failed", why, code)
     typer.echo(f"{one.id[:8]} has ended with code {code}")
+
+
+def _said(one: Any) -> str:
+    """Where the outputs of one that is done are; of others what they say."""
+    if str(one.state["state"]) == "done":
+        return f"see {one.folder.name}/out/report.html"
+    return str(one.state["why"]) or _last_words(one.folder / "log")
 
 
 def _last_words(file: Path) -> str:

@@ -102,6 +102,10 @@ def test_of_a_run_that_failed_its_error_is_shown(tmp_path: Path, asks: Path) -> 
     (made.folder / "log").write_text("bank: contract\nerror: not released\nhint: ask\n")
     shown = CliRunner().invoke(app, ["job", "asks", "--asks", str(asks)])
     assert "error: not released" in shown.output
+    (made.folder / "log").write_text("the end of a table\n")
+    made.becomes("done")
+    shown = CliRunner().invoke(app, ["job", "asks", "--asks", str(asks)])
+    assert f"see {made.id}/out/report.html" in shown.output
 
 
 def test_a_month_goes_by_the_last_one_that_the_service_made(tmp_path: Path, asks: Path) -> None:

@@ -20,10 +20,10 @@ from federated.horizontal.model_file import RowsModel, read_rows_model
 from federated.node.home import NodeHome
 from federated.node.outputs import kept_outputs, output_folders
 from federated.tables.matrix import numeric_matrix
-from profiles import run_job
+from profiles import horizontal_outputs, run_job
 from profiles.branch_rows import branch_job, copied
 from profiles.cli import app
-from profiles.horizontal_outputs import worse_note
+from profiles.horizontal_outputs import branch_model, worse_note
 from profiles.job import Job
 from profiles.language import language
 from profiles.plan import planned
@@ -176,6 +176,23 @@ def test_a_common_model_that_is_worse_than_the_own_one_is_said_in_both_languages
     assert "row_bits = 1" in language("zh").told(said, "note")
     assert language("zh").told(said, "note") != said
     assert worse_note(replace(model, scores=(own, own)), 1) == ""
+
+
+def test_many_rows_are_measured_in_blocks_and_an_own_model_is_fitted_on_some(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job.load(world / "job.toml")
+    model = read_rows_model(model_of(world, "north"))
+    mine, source = branch_job(job, "north", model), open_tables(world / "north.toml")
+    whole = branch_model(mine, model.fit, source)
+    monkeypatch.setattr(horizontal_outputs, "_BLOCK", 64)
+    monkeypatch.setattr(horizontal_outputs, "OWN_ROWS", 120)  # of 200
+    some = branch_model(mine, model.fit, source)
+    assert whole is not None
+    assert some is not None
+    assert some.scores[1].auc == whole.scores[1].auc, "the common model, in blocks"
+    assert some.scores[0].auc == pytest.approx(whole.scores[0].auc, abs=0.05)
+    assert some.scores[0].auc != whole.scores[0].auc
 
 
 def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
