@@ -155,9 +155,9 @@ def joined_guard(contract: Contract, terms: Listing) -> Iterator[str]:
     yield (
         f"{them} {'sends' if len(others) == 1 else 'send'} {last} a part of each record's final "
         f"score of '{terms.task}' under pads that {me} knows: of all records' scores {last} and "
-        f"{me} have a random share each, and {last} adds the noise to counts. {last} and {me} who "
+        f"{me} have a random share each, and {last} adds all noise. {last} and {me} who "
         f"put together what they see read {them}'s part of the final score of every record, in "
-        f"full: take part only where they would not"
+        "full: take part only where they would not"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +51,8 @@ from federated.counted.messages import (
 from federated.counted.ring import PLACES, UNASKED, reach_of, span_of
 from federated.evaluation import auc
 from federated.regression import told_bits
+from federated.session.result_types import RESULTS
+from federated.store.records import pack, unpack
 from psi.protocol import Context, MemoryStore, MisuseError, Pair, PeerError, decode
 from psi.protocol.codec import peek
 from psi.protocol.envelope import Envelope
@@ -108,6 +110,15 @@ def test_two_shares_add_up_to_the_score_and_each_is_random(partners: int) -> Non
         for wave in (np.cos, np.sin):
             correlation = np.corrcoef(wave(2 * np.pi * place), total)[0, 1]
             assert abs(correlation) < 6 / np.sqrt(len(own))
+
+
+def test_a_journal_keeps_both_shares() -> None:
+    own, parts = world(50)
+    for each in joined(own, parts).values():
+        kept = unpack(pack(each, RESULTS), RESULTS)
+        assert (kept.grid, kept.far, kept.deviation) == (each.grid, each.far, each.deviation)
+        assert np.array_equal(kept.share, each.share)
+        assert np.array_equal(kept.pads, each.pads)
 
 
 def test_a_receiver_and_the_last_partner_together_have_the_others_parts() -> None:
@@ -383,9 +394,6 @@ def test_roles_made_again_after_each_message_say_the_same(*, kept: bool) -> None
         names, lambda name: told(asked, theirs.share, lists)[names.index(name)], kept=kept
     )
     assert np.array_equal(heard["bank"], above(theirs.share)[:, 9])
-
-
-Lie = Callable[[Any], Any]
 
 
 @pytest.mark.parametrize(
