@@ -42,8 +42,8 @@ def boost_trees(
         trees: at most.
         row_bits: of a row that the label party may learn, over all levels of all trees.
         valid: `bool[rows]`, the validation part, with a `patience` among `terms`.
-        terms: more of `TreesPlan`: depth, rate, penalty, least_weight, least_gain, subsample,
-            patience.
+        terms: more of `TreesPlan`: depth, rate, penalty, least_weight, least_rows, least_gain,
+            subsample, patience.
 
     Raises:
         InputError: values that are not finite numbers in a column of numbers.
