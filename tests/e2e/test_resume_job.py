@@ -27,8 +27,8 @@ from profiles.tables import open_tables
 from tests.unit.test_resume import Fragile, Killed
 
 NAMES = ("bank", "bureau")
-KEYS = {name: PartyKeys.generate(name) for name in NAMES}
-PINNED = {name: keys.identity for name, keys in KEYS.items()}
+KEYS = {name: PartyKeys.generate(name) for name in (*NAMES, "telecom")}
+PINNED = {name: KEYS[name].identity for name in NAMES}
 
 
 SECOND = """
@@ -74,7 +74,8 @@ class Party(threading.Thread):
             self.lives += 1
             fatal = self.fatal if self.lives == 1 else 0
             endpoint = Fragile(self.router.endpoint(self.party), fatal)
-            session = Session(self.nonce, KEYS[self.party], PINNED, endpoint, self.home, timeout=60)
+            pinned = {party.name: KEYS[party.name].identity for party in self.job.parties}
+            session = Session(self.nonce, KEYS[self.party], pinned, endpoint, self.home, timeout=60)
             try:
                 kept = self.models and self.models / self.party
                 self.outcome = self._play(Participant(session, self.source, models=kept))
@@ -88,7 +89,8 @@ class Party(threading.Thread):
     def _play(self, participant: Participant) -> Outcome:
         if self.party != self.job.receiver:
             return participant.join()[1]
-        asked = draft(self.job, PINNED, self.nonce, time.time())
+        pinned = {party.name: KEYS[party.name].identity for party in self.job.parties}
+        asked = draft(self.job, pinned, self.nonce, time.time())
         return participant.propose(asked, complete)[1]
 
 
@@ -101,8 +103,9 @@ def play(
     models: Path | None = None,
 ) -> dict[str, Party]:
     job, source = Job.load(small / job_file), open_tables(small / "tables.toml")
-    router, nonce = MemoryRouter(list(NAMES)), secrets.token_bytes(32)
-    parties = {name: Party(home, name, job, source, router, fatal.get(name, 0)) for name in NAMES}
+    names = [party.name for party in job.parties]
+    router, nonce = MemoryRouter(names), secrets.token_bytes(32)
+    parties = {name: Party(home, name, job, source, router, fatal.get(name, 0)) for name in names}
     for party in parties.values():
         party.nonce, party.models = nonce, models
         party.start()

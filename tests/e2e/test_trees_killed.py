@@ -41,6 +41,12 @@ label = "bank.churned"
 epsilon = 10
 bins = 3
 """
+TELECOM = """
+[[party]]
+name = "telecom"
+table = "telecom.use"
+keys = [["id_no"]]
+features = ["usage", "queries"]"""
 ROWS = 900
 
 
@@ -132,6 +138,56 @@ def test_trees_go_on_wherever_a_party_is_killed(small: Path, tmp_path: Path, vic
         back += parties[victim].lives == 2
         check(parties, small, home)
     assert back >= (frames - 8) // EACH
+
+
+def three(small: Path) -> None:
+    """The job with a telecom that has half of the bureau's columns."""
+    prepare(small, TREES.replace("trees = 2", "trees = 3").replace("row_bits = 4", "row_bits = 1"))
+    whole = pd.read_csv(small / "bureau.csv")
+    whole[["id_no", "usage", "queries"]].to_csv(small / "telecom.csv", index=False)
+    whole[["id_no", "loans", "overdue"]].to_csv(small / "bureau.csv", index=False)
+    with (small / "tables.toml").open("a") as file:
+        file.write('[telecom.use]\npath = "telecom.csv"\n')
+    job = (small / "job.toml").read_text()
+    job = job.replace('"overdue", "usage", "queries"]', f'"overdue"]\n{TELECOM}')
+    (small / "job.toml").write_text(job)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [*NAMES, "telecom"])
+def test_trees_of_three_parties_and_a_scoring_by_them_go_on_after_kills(
+    small: Path, tmp_path: Path, victim: str
+) -> None:
+    three(small)
+    models = tmp_path / "models"
+    plain = play(small, tmp_path / "plain", {}, models=models)
+    outcome = plain["bank"].outcome
+    assert outcome is not None
+    trained: Any = outcome.trained[0]
+    for share in (0.5, 0.8, 0.9):
+        parties = play(small, tmp_path / f"{share}", {victim: int(plain[victim].frames * share)})
+        assert [each.error for each in parties.values()] == [None] * 3
+        assert parties[victim].lives == 2
+        again = parties["bank"].outcome
+        assert again is not None
+        for number, name in enumerate(("bureau", "telecom")):
+            won = parties[name].outcome
+            assert won is not None
+            again.trained[0].trees.fits(won.won["churn"], number)  # type: ignore[attr-defined]
+    said = ModelStore(models / "bank").find("churn")
+    asked = f'task = "churn"\nmodel = "{said.id}"\nrow_bits = {said.told}\n'
+    text = (small / "job.toml").read_text().split("[train]")[0]
+    (small / "score.toml").write_text(f"{text}[[score]]\n{asked}")
+    given: dict[str, Any] = {"job_file": "score.toml", "models": models}
+    frames = play(small, tmp_path / "scored", {}, **given)[victim].frames
+    for share in (0.7, 0.9):
+        home = tmp_path / f"scored-{share}"
+        parties = play(small, home, {victim: int(frames * share)}, **given)
+        assert [each.error for each in parties.values()] == [None] * 3
+        scored = parties["bank"].outcome
+        assert scored is not None
+        found = scored.scored[0]
+        assert np.allclose(found.part.answers.predict(found.scores), trained.scores, atol=1e-12)
 
 
 @pytest.mark.slow
