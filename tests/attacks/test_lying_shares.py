@@ -147,3 +147,38 @@ def test_a_partner_that_guesses_a_rows_cell_learns_whether_it_was_right(aim: int
     with pytest.raises(PeerError, match="bound of other rows"):
         parties.run_all()
     assert Showed not in {peek(e.payload) for e in parties.sent}
+
+
+@pytest.mark.parametrize("aim", [AIM, OTHER])
+def test_a_partner_s_square_that_no_value_has_says_in_which_group_a_row_is(aim: int) -> None:
+    """It adds 2^86 to a row's square, and takes it back from its share of the first group: where
+    the row is in another, the first one's sum is none that values have."""
+    more = np.uint64(1 << 40)
+
+    class Guesses(SharedParties):
+        def rows_of(self, number: int) -> Any:
+            rows = super().rows_of(number)
+            true = rows.give
+
+            def give(start: int, stop: int) -> Any:
+                found = true(start, stop)
+                if start <= aim < stop:
+                    found[aim - start, -1] += more
+                return found
+
+            rows.give = give  # type: ignore[method-assign]
+            return rows
+
+        def shared(self, number: int, bins: np.ndarray, size: int, rows: Any) -> dict[str, Any]:
+            found = super().shared(number, bins, size, rows)
+            found["bureau"] = found["bureau"].copy()
+            found["bureau"][0, -1] -= more
+            return found
+
+    parties = Guesses(VALUES, CODES, 2, LEAST, [("a", "variance")], names="a")
+    if CODES[aim] == 0:
+        told = parties.run_all()[0]["bank"].values[0][0]
+        assert told == pytest.approx(VALUES[:30].var(ddof=1), abs=1e-4)
+        return
+    with pytest.raises(PeerError, match="sums of squares that no values have"):
+        parties.run_all()
