@@ -41,6 +41,12 @@ __all__ = ["keep_until", "report_data", "segment_lines", "target_summaries"]
 SHOWN = 25
 
 
+NO_BASIS = (
+    "{table} states no lawful basis, so nobody is left off a list for want of one. A new node "
+    "refuses a job about persons on such a table."
+)
+
+
 def report_data(
     job: Job,
     federation: Federation,
@@ -129,7 +135,8 @@ def _left_out(job: Job, federation: Federation) -> list[str]:
     table = job.party(job.receiver).table
     admission = admission_of(federation.tables[job.receiver], table)
     if admission is None:
-        return []
+        asked = job.targets and job.entity == "consumer"
+        return [NO_BASIS.format(table=table)] if asked else []
     counts = dict(admission.left_out)
     lost = len(admission.rows) - int(admission.rows.sum())
     counts |= {"lost since the job was agreed on": lost} if lost else {}

@@ -81,6 +81,10 @@ def test_a_template_gives_the_answer_of_its_tables(name: str, tmp_path: Path) ->
     assert metrics["synthetic"]
     assert "Synthetic data." in (tmp_path / name / "out" / "report.html").read_text()
     assert metrics["matched_entities"] == answer["matched_entities"]
+    if name == "consumer-churn":
+        assert (
+            "states no lawful basis, so nobody" in (tmp_path / name / "out/report.html").read_text()
+        )
     if name == "merchant-fee-relief":
         check_branches(tmp_path / name / "out")
     for product, stages in answer.get("left_out", {}).items():

@@ -19,7 +19,7 @@ from profiles.offers.chosen import Money
 from profiles.report import ReportData, render_report
 from profiles.report.change import Change, Listed
 from profiles.report.data import RunFacts, Stage, StepFacts
-from profiles.report_data import _step_name
+from profiles.report_data import NO_BASIS, _step_name
 from tests.unit.profiles.sample import horizontal, sample
 from tests.unit.profiles.test_report import Page
 from tests.unit.test_kinds import CONTRACTS, HEAD, JOBS, contract
@@ -227,6 +227,7 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
         ("note", "12 rows have no score: a value of the model's columns is missing."),
         ("note", "bureau: dropped, at least 2 of 3 columns; only their owner knows which"),
         ("note", NONE_KEPT),
+        ("note", NO_BASIS.format(table="b.t")),
         ("units", "; how much bank's row that counts most does, to a power of two"),
         ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
         (
