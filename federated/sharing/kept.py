@@ -269,23 +269,30 @@ class Values:
 
         Lanes are of 32 or 64 bits, and their sums of as many.
         """
-        return self.each_summed({place: depth}, nonce, values)[0]
+        told, shares = self.each_summed({place: depth}, nonce, values)
+        return told[0], shares[0]
 
     def each_summed(
         self, depths: Mapping[int, int], nonce: bytes, values: Lanes
-    ) -> list[tuple[Lanes, Lanes]]:
-        """The same batch under the trees of several places, each of its depth, by threads."""
+    ) -> tuple[Lanes, list[Lanes]]:
+        """The same batch under the trees of several places, each of its depth, by threads.
 
-        def padded(given: tuple[int, ValueTrees]) -> tuple[Lanes, Lanes]:
-            place, trees = given
+        The first is `uint[places, n, k]`.
+        """
+        told = np.empty((len(depths), *values.shape), values.dtype)
+
+        def padded(given: tuple[int, Lanes, ValueTrees]) -> Lanes:
+            place, into, trees = given
             own, bits = _own(nonce, place), 8 * values.itemsize
             pads, sums = trees.sums(own, values.shape[1], bits)
-            return values + pads, np.negative(sums)
+            np.add(values, pads, out=into)
+            return np.negative(sums)
 
-        found: list[tuple[Lanes, Lanes]] = []
-        for some in _batched(depths.items(), AT_A_TIME):
-            found += each_in_threads(padded, [(place, self._trees(place, d)) for place, d in some])
-        return found
+        shares: list[Lanes] = []
+        for some in _batched(zip(depths.items(), told, strict=True), AT_A_TIME):
+            given = [(place, into, self._trees(place, depth)) for (place, depth), into in some]
+            shares += each_in_threads(padded, given)
+        return told, shares
 
     def looked_up(
         self, place: int, nonce: bytes, values: Words, table: Words

@@ -157,9 +157,8 @@ class Party(Linked[R]):
         values, columns = Values(self.context.store, state.peer), len(state.layout.columns)
         nonce = batch_nonce(state.transcript, name, lanes)
         depths = dict(enumerate(state.layout.depths, chunk * columns))
-        told, shares = zip(*values.each_summed(depths, nonce, lanes), strict=True)
-        flat = np.concatenate([each.reshape(-1) for each in told])
-        return Lanes(state.level, chunk, nonce, flat), np.concatenate(shares)
+        told, shares = values.each_summed(depths, nonce, lanes)
+        return Lanes(state.level, chunk, nonce, told.reshape(-1)), np.concatenate(shares)
 
     def _summed(
         self, state: Any, sent: Lanes, width: int, beside: Callable[[int], Shares] | None = None

@@ -21,7 +21,7 @@ from psi.kernels.aes import KEY_WORDS, emit_encrypt
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import block_path, readonly, room_for
 
-__all__ = ["BLOCKS", "encrypt_blocks", "expand_key", "stream_blocks", "streams"]
+__all__ = ["BLOCKS", "encrypt_blocks", "expand_key", "expanded_keys", "stream_blocks", "streams"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -106,6 +106,21 @@ def expand_key(key, words, rounds):  # type: ignore[no-untyped-def]
         words[i] = words[i - 4] ^ word
     for i in range(22):
         rounds[i] = words[2 * i] | (words[2 * i + 1] << np.uint64(32))
+
+
+@kernel
+def _expand_rows(keys, out):  # type: ignore[no-untyped-def]
+    words = np.empty(44, np.uint64)
+    for row in range(keys.shape[0]):
+        expand_key(keys[row], words, out[row])
+    words[:] = np.uint64(0)
+
+
+def expanded_keys(keys: Bytes) -> Words:
+    """Round keys `uint64[n, 22]` of keys `uint8[n, 16]`. Not on the portable path."""
+    out = np.empty((len(keys), KEY_WORDS), np.uint64)
+    _expand_rows(readonly(np.ascontiguousarray(keys).view("<u8").astype(np.uint64)), out)
+    return out
 
 
 @part

@@ -25,9 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from psi.kernels import aes
 from psi.kernels import half_trees_portable as portable
-from psi.kernels.aes import KEY_WORDS
+from psi.kernels.aes_streams import expanded_keys
 from psi.kernels.cache import kernel, part
 from psi.kernels.half_tree_steps import (
     PACK,
@@ -385,7 +384,7 @@ def _room(rows: int, depth: int, blocks: int) -> tuple[Words, Words]:
 
 
 def _expanded(keys: Keys) -> Words:
-    return readonly(aes.expand(np.ascontiguousarray(keys)).reshape(-1, KEY_WORDS).reshape(-1))
+    return readonly(expanded_keys(keys).reshape(-1))
 
 
 def _folded(sums: Words, depth: int, blocks: int, bits: int) -> np.ndarray[Any, Any]:
