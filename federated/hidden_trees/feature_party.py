@@ -88,6 +88,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         (Hiding, SplitAsk): "on_split_ask",
         (Hiding, SplitTables): "on_split_tables",
         (Hiding, HiddenCircuit): "on_circuit",
+        (Hiding, RowChoices): "on_sides",
         (Hiding, Moved): "on_moved",
         (Hiding, LeafValues): "on_leaf_values",
         (Hiding, ScoreCircuit): "on_score_circuit",
@@ -257,28 +258,38 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         self._split(state, own)
         self.context.store.put("every-split", state.level, own)
         won = HiddenWon(state.level, labels, self._sides(state, "moved"))
-        return Turn(self._now_waits(state, "moved"), [(peer, won)])
+        return Turn(self._now_waits(state, "sides"), [(peer, won)])
+
+    def on_sides(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenFeature]:
+        """What goes right in the label party's nodes: with it that can go on, beside this side."""
+        state = self._heard(state, peer)
+        self._due(state, "sides")
+        if sent.number != state.level:
+            raise PeerError("a message of a level that is not due")
+        weights, theirs = self._weights(state), np.flatnonzero(self._splits(state) < 0)
+        gives = self._gives(state, sent.transfers, len(theirs) * self._rows)
+        nonce = self._nonce(state, f"moved back {state.level}", weights, theirs)
+        pads = gives.pads(0, len(theirs) * self._rows, nonce, "moved")
+        told, right = given_weights(weights, theirs, pads)
+        self.context.store.put("right", state.level & 1, right)
+        back = MovedBack(state.level, nonce, told.reshape(-1))
+        return Turn(self._now_waits(state, "moved"), [(peer, back)])
 
     def on_moved(self, state: Hiding, sent: Moved, peer: str) -> Turn[HiddenFeature]:
-        """The next level's weights, and what goes right in the label party's nodes."""
+        """The next level's weights."""
         state = self._heard(state, peer)
         self._due(state, "moved")
         if sent.level != state.level:
             raise PeerError("a message of a level that is not due")
         own, weights = self._splits(state), self._weights(state)
-        nodes, theirs = np.flatnonzero(own >= 0), np.flatnonzero(own < 0)
+        nodes = np.flatnonzero(own >= 0)
         pads = self._picks(state, "sides").pads(0, len(nodes) * self._rows, sent.nonce, "moved")
         right = np.empty((len(own), self._rows, 2), U32)
         bits = self._side_bits(state)
         right[nodes] = taken_weights(weights, nodes, bits, pads, sent.products)
-        gives = self._gives(state, sent.transfers, len(theirs) * self._rows)
-        nonce = self._nonce(state, f"moved back {state.level}", weights, theirs)
-        pads = gives.pads(0, len(theirs) * self._rows, nonce, "moved")
-        told, right[theirs] = given_weights(weights, theirs, pads)
+        right[own < 0] = self.context.store.get("right", state.level & 1)
         self.context.store.put("weights", self._depth(state.level) + 1, below(weights, right))
-        back = MovedBack(state.level, nonce, told.reshape(-1))
-        turn = self._begin_level(replace(state, level=state.level + 1))
-        return replace(turn, messages=[(peer, back), *turn.messages])
+        return self._begin_level(replace(state, level=state.level + 1))
 
     def _finder(self, state: Hiding) -> HiddenFeatureSplits:
         return HiddenFeatureSplits(self.context.store, state.keys, state.peer)

@@ -261,13 +261,10 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         pads = gives.pads(0, len(nodes) * self._rows, nonce, "moved")
         told, right = given_weights(weights, nodes, pads)
         self.context.store.put("right", state.level & 1, right)
-        message = Moved(
-            level=state.level,
-            nonce=nonce,
-            products=told.reshape(-1),
-            transfers=self._sides(state, "moved back"),
-        )
-        return Turn(self._now_waits(state, "moved back"), [(peer, message)])
+        # by themselves, before what takes long to send: the other's answer hangs on them alone
+        sides = RowChoices(state.level, self._sides(state, "moved back"))
+        moved = Moved(state.level, nonce, told.reshape(-1))
+        return Turn(self._now_waits(state, "moved back"), [(peer, sides), (peer, moved)])
 
     def on_moved_back(self, state: Hiding, sent: MovedBack, peer: str) -> Turn[HiddenLabel]:
         """The next level's weights."""

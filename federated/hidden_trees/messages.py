@@ -59,9 +59,12 @@ class HiddenBegin:
 @message(0xCB)
 @dataclass(frozen=True)
 class RowChoices:
-    """Feature party: transfers by its shares of scores, or by the leaves its rows may be in.
+    """Transfers by shares of scores, by the leaves that rows may be in, by the sides of own splits.
 
-    number: of the tree; of all trees at the end; of a chunk of rows where a kept model scores.
+    The last are the label party's, all others the feature party's.
+
+    number: of the tree; of all trees at the end; of the level, by sides; of a chunk of rows where a
+        kept model scores.
     """
 
     number: _Number
@@ -108,14 +111,13 @@ class HiddenWon:
 
 
 @message(0xCF)
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Moved:
-    """Label party: g and h by the other's sides; transfers by its own."""
+    """Label party: g and h by the other's sides."""
 
     level: _Number
     nonce: _Nonce
     products: _Products
-    transfers: Extension
 
 
 @message(0xFD)

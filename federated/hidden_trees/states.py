@@ -44,6 +44,7 @@ WAITS = (
     "picks",
     "circuit",
     "won",
+    "sides",
     "moved",
     "moved back",
     "leaf sums",

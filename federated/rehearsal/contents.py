@@ -296,7 +296,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         ),
         "Moved": (
             "shares of the records' errors under pads, of which the partner opens those of its "
-            "sides; random choices under pads"
+            "sides"
         ),
         "MovedBack": "the same the other way",
         "LeafValues": (

@@ -75,7 +75,7 @@ def test_a_label_party_that_makes_a_row_heavy_reads_its_side_and_no_more_bits_th
     assert sum(len(sums) for sums, _ in seen) * bits == terms.sums_told
 
 
-@pytest.mark.parametrize("kind", [RowChoices, HiddenWon, Moved])
+@pytest.mark.parametrize("kind", [RowChoices, HiddenWon])
 def test_transfers_that_hide_different_choices_end_a_run(
     kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +88,35 @@ def test_transfers_that_hide_different_choices_end_a_run(
 
     with pytest.raises(PeerError, match="different choices"):
         told(kind, spoilt)
+
+
+def choices_by_sides(sent: RowChoices) -> RowChoices:
+    rows = sent.transfers.rows.copy()
+    rows[0] ^= np.uint64(1)
+    return replace(sent, transfers=replace(sent.transfers, rows=rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (choices_by_sides, "different choices"),
+        (lambda m: replace(m, number=m.number + 1), "not due"),
+    ],
+)
+def test_a_label_party_s_sides_are_held_to_their_level_and_to_one_choice(
+    change: Callable[[Any], Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_rows(monkeypatch)
+
+    class Lying(HiddenLabelParty):
+        def on_won(self, state: Any, sent: Any, peer: str) -> Any:
+            turn = super().on_won(state, sent, peer)
+            (_, sides), *rest = turn.messages
+            return replace(turn, messages=[(peer, change(sides)), *rest])
+
+    world, terms = World.of(128), plan(128, trees=1, depth=2)
+    with pytest.raises(PeerError, match=words):
+        Pair(label_party(world, terms, kind=Lying), feature_party(world, terms)).run()
 
 
 def test_trees_of_seeds_that_are_spoilt_end_a_run_before_turns(
