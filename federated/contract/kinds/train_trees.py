@@ -92,7 +92,10 @@ class TrainTrees(TrainBoosted):
                     "train.row_bits",
                 )
             for partner in terms.partners:
-                others = "; of other partners nothing" * (len(terms.partners) > 1)
+                others = (
+                    "; of other partners nothing but, by the clock, roughly on which levels they "
+                    "split"
+                ) * (len(terms.partners) > 1)
                 yield Disclosure(
                     step,
                     partner,
