@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from federated.contract.cost import Estimate, Rates, sums_estimate
+from federated.contract.kinds.listed import Listing, told_row
 from federated.contract.kinds.train import AUTO, TrainTerms, classes
 from federated.contract.rows import FLOOR
 from federated.counted import BINS, LANES, SUM_LEAVES, SUMS, summed_bits
 from federated.counted.grid import CLASSES, MOST_POINTS
+from federated.counted.ring import PLACE_BITS
 from federated.regression import count_noise, counted_bits
+from federated.trees.splitting.level import INDEX_BITS
 
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
@@ -116,9 +119,12 @@ def counted_estimates(rates: Rates, rows: int, terms: TrainTerms) -> Iterator[Es
     else:
         yield from [sums_estimate(rates, rows, SUM_LEAVES, SUMS)] * SUMS
     if terms.listed:
-        yield list_estimate(rates, rows)
+        yield list_estimate(rates, rows, terms)
 
 
-def list_estimate(rates: Rates, rows: int) -> Estimate:
-    """Of the counts that a list's threshold is found by, which takes most of it."""
-    return sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES)
+def list_estimate(rates: Rates, rows: int, terms: Listing) -> Estimate:
+    """Of the counts that a list's threshold is found by, and of each row's answers."""
+    answers = 1 << (INDEX_BITS if len(terms.partners) == 1 else PLACE_BITS)
+    seconds = rows * (answers // 2) * rates.block()  # a block pads four answers, twice
+    told = Estimate(seconds, 3e8, float(rows * told_row(terms)), 2.0)
+    return sums_estimate(rates, rows, CLASSES * MOST_POINTS, LANES) + told

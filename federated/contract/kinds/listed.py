@@ -39,6 +39,7 @@ __all__ = [
     "listed_end",
     "listed_words",
     "spread_words",
+    "told_row",
 ]
 __all__ += ["instead_of_list", "noise_of_list"]
 
@@ -170,7 +171,11 @@ def list_limit(terms: Listing, step: str, rows: int, a_counted_row: int) -> int 
         return FLOOR
     if step == f"{head}/counts":
         return FLOOR + rows * a_counted_row
+    return FLOOR + rows * told_row(terms) if step == f"{head}/told" else None
+
+
+def told_row(terms: Listing) -> int:
+    """Bytes of a row's question and its answers."""
     several = len(terms.partners) > 1
     row, scored = (A_WIDE_QUESTION, A_WIDE_SCORE) if several else (A_QUESTION, A_SCORE)
-    row += scored * bool(terms.listed_bits)
-    return FLOOR + rows * row if step == f"{head}/told" else None
+    return row + scored * bool(terms.listed_bits)

@@ -190,7 +190,7 @@ class Score(Kind[ScoreTerms]):
         for terms in self.terms(contract):
             rows = joined_rows(contract, terms.partners)
             if terms.listed:
-                yield list_estimate(rates, rows)
+                yield list_estimate(rates, rows, terms)
                 continue
             levels = terms.row_bits * len(terms.partners)
             told = 8.0 * len(terms.partners) + _LEVEL / 2 * levels
