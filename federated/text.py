@@ -57,7 +57,9 @@ def plain(text: str, limit: int = LIMIT) -> str:
     """
     # surrogates cannot be encoded, so they would break every writer further on
     whole = text[: 8 * limit + 1024].encode("utf-8", "replace").decode("utf-8")
-    if whole.isprintable() and all(_ordinary(character) for character in whole):
+    if whole.isascii() and whole.isprintable():
+        found = " ".join(whole.split())
+    elif whole.isprintable() and all(_ordinary(character) for character in whole):
         # nearly every text; the patterns below cost milliseconds
         found = " ".join(unicodedata.normalize("NFC", whole).split())
     else:
@@ -67,8 +69,6 @@ def plain(text: str, limit: int = LIMIT) -> str:
 
 def _ordinary(character: str) -> bool:
     """Whether a printable character is sure to be seen and to stand alone: no mark on another."""
-    if character.isascii():
-        return True
     return character not in _FILLERS and not unicodedata.category(character).startswith("M")
 
 

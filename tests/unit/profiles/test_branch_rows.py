@@ -21,7 +21,7 @@ from federated.node.home import NodeHome
 from federated.node.outputs import kept_outputs, output_folders
 from federated.tables.matrix import numeric_matrix
 from profiles import horizontal_outputs, run_job
-from profiles.branch_rows import branch_job, copied
+from profiles.branch_rows import branch_job, copied, write_branch_rows
 from profiles.cli import app
 from profiles.horizontal_outputs import branch_model, worse_note
 from profiles.job import Job
@@ -176,6 +176,26 @@ def test_a_common_model_that_is_worse_than_the_own_one_is_said_in_both_languages
     assert "row_bits = 1" in language("zh").told(said, "note")
     assert language("zh").told(said, "note") != said
     assert worse_note(replace(model, scores=(own, own)), 1) == ""
+
+
+def test_a_partys_own_rows_have_segments_and_stages_by_rules(world: Path, tmp_path: Path) -> None:
+    rules = """
+[[segment]]
+name = "much of a"
+where = [{ column = "a", above = 0 }]
+
+[[stage]]
+name = "little of b"
+where = [{ column = "b", below = 0 }]
+"""
+    model = read_rows_model(model_of(world, "north"))
+    mine = branch_job(Job.load(JOB + rules), "north", model)
+    with copied(mine, open_tables(world / "north.toml")) as tables:
+        write_branch_rows(mine, model, tables, tmp_path / "out")
+    found = pq.read_table(tmp_path / "out" / "profiles.parquet").to_pandas()
+    assert ((found.segment_name == "much of a") == (found.a > 0)).all()
+    assert ((found.stage == "little of b") == (found.b < 0)).all()
+    assert found.stage[found.b >= 0].isna().all()
 
 
 def test_many_rows_are_measured_in_blocks_and_an_own_model_is_fitted_on_some(
