@@ -75,9 +75,9 @@ class RingGrid:
         return 1.0 + (lane**2 + point**2) / 2
 
     def shares(self, scores: Floats) -> Shares:
-        """Scores as places in both turns, `uint32[n]`."""
+        """Scores as places in both turns, `uint32[n]`, however often a short turn is gone round."""
         found = np.rint(scores * (_WORD / (2.0 * self.turn)))
-        return np.asarray(found.astype(np.int64).astype(np.uint32))
+        return np.asarray(np.mod(found, _WORD).astype(np.uint32))
 
     def own(self, part: Shares) -> Ints:
         """Each row's point of the receiver's share in one turn; the lowest score is half of one

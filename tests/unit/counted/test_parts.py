@@ -48,7 +48,7 @@ from federated.counted.messages import (
     WideAnswers,
     WideScores,
 )
-from federated.counted.ring import PLACES, UNASKED, reach_of, span_of
+from federated.counted.ring import MOST_SPAN, PLACES, UNASKED, reach_of, span_of
 from federated.evaluation import auc
 from federated.regression import told_bits
 from federated.session.result_types import RESULTS
@@ -253,7 +253,7 @@ def test_a_receiver_opens_no_second_answer_of_a_row() -> None:
 def test_a_receiver_that_lies_gets_one_bit_a_row_whatever_span_it_tells() -> None:
     """Of a turn that is far too short the bit is of a part's low digits: one bit still."""
     own, parts = world(400)
-    for span in (-60, 0, 60):
+    for span in (-MOST_SPAN, -60, 0, 60, MOST_SPAN):
         adder = made(own, parts)["telco"]
         adder.start()
         adder.state = replace(
