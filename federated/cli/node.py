@@ -88,7 +88,7 @@ def init(
     from federated.keys.identity_file import write_identity
     from federated.keys.keyfile import save_keys
     from federated.keys.party_keys import PartyKeys
-    from federated.node.home import NodeHome
+    from federated.node.home import MOUNTED, NodeHome
     from federated.store.files import check_room, write_atomic
     from federated.wire.certificates import make_key, write_key
     from federated.wire.enrolment import enrol
@@ -98,6 +98,11 @@ def init(
     asked = read_invite(invite)
     secret = passphrase(passphrase_file, new=not renew)
     if renew:
+        if NodeHome.open(home).hub == MOUNTED:
+            raise MisuseError(
+                f"{home} is of a party that is mounted in its hub: it has no certificate",
+                hint="a node of its own gets another --home, without --renew",
+            )
         keys = NodeHome.open(home).load_keys(secret)
         if keys.identity.name != asked.name:
             raise MisuseError(f"the invite is for {asked.name}, this is {keys.identity.name}")

@@ -144,6 +144,11 @@ class HubHome:
                 "a node's name has 1 to 32 of a-z, 0-9, - and _",
                 hint="fedprofile hub invite bureau",
             )
+        if name == self.mounted:
+            raise MisuseError(
+                f"{name} is mounted in this hub, which needs no invite",
+                hint="a node of that name would keep the hub from starting",
+            )
         known = self.nodes().get(name)
         if known is not None and known.active:
             raise MisuseError(f"{name} is registered", hint=f"fedprofile hub revoke {name} first")

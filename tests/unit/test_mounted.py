@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from federated.cli import hub, node
 from federated.wire.flower import guard
-from federated.wire.hub_home import HubHome
+from federated.wire.hub_home import HubHome, write_invite
 from profiles.cli import app
 from psi.protocol import InputError, MisuseError
 
@@ -30,6 +31,13 @@ def test_the_hub_lists_it_and_a_node_is_not_started_for_it(tmp_path: Path) -> No
     done = CliRunner().invoke(node.app, ["start", "--home", party])
     assert isinstance(done.exception, MisuseError)
     assert f"fedprofile hub start --home {home} --passphrase-file" in done.exception.hint
+    invited = CliRunner().invoke(hub.app, ["invite", "bank", "--home", home])
+    assert "bank is mounted in this hub" in str(invited.exception)
+    invite = tmp_path / "bank.invite"
+    write_invite(invite, replace(HubHome(tmp_path / "hub").invite("bureau"), name="bank"))
+    renewed = ["init", str(invite), "--renew", "--home", party, "--passphrase-file", str(secret)]
+    done = CliRunner().invoke(node.app, renewed)
+    assert "mounted in its hub: it has no certificate" in str(done.exception)
 
 
 def test_a_wrong_hub_is_told_first(tmp_path: Path) -> None:
