@@ -20,6 +20,7 @@ STANDS = {
     APPROVAL: "waits for approval there",
     AWAY: "is not connected to the hub",
     OFFLINE: "does not reach the hub; goes on when it is back",
+    "connected": "is there",
     "finish": "done",
 }
 """What a party's place is called where it is no step of the job."""
@@ -122,6 +123,6 @@ def _beside(bar: Any, tasks: dict[Any, Any], who: str, step: str, share: float) 
     share = 1.0 if step == "finish" else share
     if tasks[who, "at"] != step:  # whoever waits sees since when
         tasks[who, "at"], tasks[who, "since"] = step, time.strftime("%H:%M")
-    waits = step in STANDS and step != "finish"
+    waits = step in STANDS and step not in ("finish", "connected")
     since = f" (since {tasks[who, 'since']})" if waits else ""
     bar.update(tasks[who], description=f"{who}: {STANDS.get(step, step)}{since}", completed=share)

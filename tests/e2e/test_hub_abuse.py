@@ -271,6 +271,39 @@ def test_frames_survive_a_cut_cable(place: Place) -> None:
     assert got == frames
 
 
+def test_who_waits_is_told_at_once_that_a_node_has_gone(place: Place) -> None:
+    """It sends nothing meanwhile: a killed process is known by its connection, not by silence."""
+    cable = Cable(place.home.port)
+    a = place.member("a").start()
+    b = place.member("b", through=f"localhost:{cable.port}").start()
+    a.endpoint.send("b", b"one")
+    assert b.endpoint.receive(10)[1] == b"one"
+    (there,) = (peer for peer in place.hub.guard.relay.peers() if peer.name == "b")
+
+    def becomes(online: bool, within: float) -> None:
+        end = time.monotonic() + within
+        while there.online(time.monotonic()) != online:
+            assert time.monotonic() < end, f"online {online} is expected of b"
+            time.sleep(0.02)
+
+    becomes(True, 10)
+    time.sleep(1.0)  # it has taken what came, and waits for more
+    cable.cut()
+    becomes(False, relay.HEARTBEAT / 3)
+    end = time.monotonic() + 5
+    while a.endpoint.missing().get("b") is not False:  # away, and not only unheard
+        assert time.monotonic() < end, "nobody told a"
+        time.sleep(0.02)
+    cable.mend()
+    becomes(True, 30)
+    a.endpoint.send("b", b"two")
+    assert b.endpoint.receive(30)[1] == b"two"
+    end = time.monotonic() + 30
+    while "b" in a.endpoint.missing():
+        assert time.monotonic() < end, "b is back"
+        time.sleep(0.02)
+
+
 def test_private_files(tmp_path: Path, place: Place) -> None:
     home = place.home.path
     for name in ("authority.key", "server.key", "nodes.json", "invites.json", "hub.sock"):

@@ -198,7 +198,10 @@ class Guard:
             raise _Turned(409, "activate", "the hub has restarted; connect again")
         if peer.instance != instance:
             raise _Turned(409, "replaced", "another process uses this node's keys")
-        await self._fleet(call, peer, scope, body, send)
+        if call == "pull-messages":
+            await self._pull(peer, scope, receive, body, send)
+        else:
+            await self._fleet(call, peer, scope, body, send)
 
     def _note_version(self, scope: Scope, said: str) -> None:
         """Who speaks another version: by certificate, or a stranger, of whom one line is enough."""
@@ -229,14 +232,7 @@ class Guard:
         return peer
 
     async def _fleet(self, call: str, peer: Peer, scope: Scope, body: bytes, send: Send) -> None:
-        if call == "pull-messages":
-            _own(_parsed(PullMessagesRequest, body), peer)
-            self.relay.seen(peer)
-            if not await self._await_message(peer):
-                await _protobuf(send, PullMessagesResponse().SerializeToString())
-                return
-            await (await self._ask(scope, body)).send(send)
-        elif call == "push-messages":
+        if call == "push-messages":
             await self._push(peer, _parsed(PushMessagesRequest, body), scope, body, send)
         elif call == "push-object":
             await self._object(peer, _parsed(PushObjectRequest, body), scope, body, send)
@@ -252,19 +248,40 @@ class Guard:
                 self.relay.left(peer)
             await (await self._ask(scope, body)).send(send)
 
-    async def _await_message(self, peer: Peer) -> bool:
+    async def _pull(
+        self, peer: Peer, scope: Scope, receive: Receive, body: bytes, send: Send
+    ) -> None:
+        _own(_parsed(PullMessagesRequest, body), peer)
+        self.relay.seen(peer)
+        if not await self._await_message(peer, receive):
+            await _protobuf(send, PullMessagesResponse().SerializeToString())
+            return
+        await (await self._ask(scope, body)).send(send)
+
+    async def _await_message(self, peer: Peer, receive: Receive) -> bool:
+        """Whether a message lies ready, within `HOLD`; a node that goes meanwhile is noticed."""
         event = self._events.setdefault(peer.node, asyncio.Event())
-        end = time.monotonic() + HOLD
-        epoch = peer.epoch
-        while peer.epoch == epoch:  # else the node has connected anew, and this call is stale
-            event.clear()
-            if self.relay.ready(peer):
-                return True
-            try:
-                await asyncio.wait_for(event.wait(), max(0.0, end - time.monotonic()))
-            except TimeoutError:
-                return False
-        return False
+        end, epoch = time.monotonic() + HOLD, peer.epoch
+        gone = asyncio.ensure_future(_broken_off(receive))
+        try:
+            while peer.epoch == epoch:  # else the node has connected anew, and this call is stale
+                event.clear()
+                if gone.done():
+                    self.relay.lost(peer, epoch)
+                    return False
+                if self.relay.ready(peer):
+                    return True
+                news = asyncio.ensure_future(event.wait())
+                left = max(0.0, end - time.monotonic())
+                found, _ = await asyncio.wait(
+                    (news, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+                news.cancel()
+                if not found:
+                    return False
+            return False
+        finally:
+            gone.cancel()
 
     def _wake(self, node: int) -> None:
         """Called by the relay on any thread."""
@@ -383,6 +400,12 @@ def _own(request: Any, peer: Peer) -> None:
     if request.node.node_id != peer.node:
         peer.foreign += 1
         raise _Turned(403, "foreign", "a node speaks for itself only")
+
+
+async def _broken_off(receive: Receive) -> None:
+    """Returns once whoever has called is not there any more; the body must be read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive, most: int, headers: dict[str, str]) -> bytes:

@@ -49,6 +49,9 @@ MOST_UNREAD = 12
 MOST_STEPS = 4096
 """Steps of jobs whose bytes are counted; the one that was quiet longest is forgotten."""
 
+MOST_TOLD = 64
+"""Parties and jobs that are told at once that a node is away; others learn it as they send."""
+
 BATCH = 1 << 20
 """Bytes of parcels put into one message."""
 
@@ -154,10 +157,36 @@ class Relay:
             self._peers.pop(peer.name)
         peer.epoch += 1  # a call that it has open ends, and its next one is told why
         self._wake(peer.node)
+        self._tell_away(peer.name)
 
     def left(self, peer: Peer) -> None:
         """A node has said that it ends."""
-        peer.seen = float("-inf")
+        self.lost(peer, peer.epoch)
+
+    def lost(self, peer: Peer, epoch: int) -> None:
+        """The call in which a node waited has broken off: it is away until it asks again.
+
+        Who has spoken with it last is told now, and need not send something to learn it.
+        """
+        with self._lock:
+            if peer.epoch != epoch or self._by_node.get(peer.node) is not peer:
+                return  # it has connected anew, or is revoked
+            peer.seen = float("-inf")
+            self._tell_away(peer.name)
+
+    def _tell_away(self, name: str) -> None:
+        for job, other in self._spoken(name):
+            self._away(notice(Kind.PART, job, other, name), other)
+
+    def _spoken(self, name: str) -> list[tuple[bytes, str]]:
+        """The jobs in which a party has sent or got bytes last, and with whom."""
+        found: dict[tuple[bytes, str], None] = {}
+        for job, sender, receiver, _ in reversed(self._weights):
+            if name in (sender, receiver):
+                found[job, receiver if name == sender else sender] = None
+            if len(found) == MOST_TOLD:
+                break
+        return list(found)
 
     def peer(self, key: str) -> Peer | None:
         """The registered node with this public key (DER, hexadecimal)."""

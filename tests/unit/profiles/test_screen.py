@@ -31,6 +31,7 @@ def test_without_a_terminal_every_step_and_every_wait_is_one_line(
         "bureau: waits for approval there",
         "bank: train/churn",
         "bureau: is not connected to the hub",
+        "bureau: is there",
         "bureau: is not connected to the hub",
         "bank: does not reach the hub; goes on when it is back",
         "bank: train/churn",
