@@ -106,7 +106,9 @@ def half_days(column: Any, dates: str) -> Any:
     if "hh" not in dates or not column.type().is_string():
         return ibis.literal(False)
     text = as_text(column)
-    return ibis.ifelse(text.length() > _end(dates), _half(text, dates), False)
+    # 下午 may stand before the hour, and the text then goes on by figures alone
+    some = ibis.ifelse(text.length() > _end(dates), text.re_search("[AaPp上下中晚凌]"), False)
+    return ibis.ifelse(some, _half(text, dates), False)
 
 
 def drops_clock(column: Any, dates: str) -> Any:
@@ -121,8 +123,15 @@ def _zoned(text: Any, dates: str) -> Any:
     # behind the last place: in "hh:mi dd-mm-yyyy" what looks like a zone is a part of the date
     marked = text.re_search(f"^.{{{_end(dates)}}}.*{_ZONE}")
     marked = marked & text.re_search(_beside_clock(_ZONE, dates)) & ~_half(text, dates)
-    # looked for first: most texts end where the form ends
-    return ibis.ifelse(text.length() > _end(dates), marked, False)
+    return ibis.ifelse(_goes_on(text, dates), marked, False)
+
+
+def _goes_on(text: Any, dates: str) -> Any:
+    """Whether more than figures and marks of a clock stand behind the form: looked for first, since
+    most texts end where the form ends, or in parts of a second."""
+    end = _end(dates)
+    odd = text.substr(end).re_search("[A-Za-z+-]|[^ -~]")
+    return ibis.ifelse(text.length() > end, odd, False)
 
 
 def _half(text: Any, dates: str) -> Any:
