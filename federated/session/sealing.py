@@ -7,14 +7,17 @@ Handshake, once a job and pair (the name that sorts first is the initiator):
 
 Both signatures are by the pinned sealing keys and cover the session and both names; the
 responder's covers the whole transcript. Keys come from HKDF-SHA256 over both shared secrets,
-with the transcript's hash as salt: one ChaCha20-Poly1305 key a direction, counter nonces,
-and an exporter. A farewell or a note of progress has a key of its own, from the direction's key and
-a random salt. A recording is safe unless X25519 *and* ML-KEM-768 both fall; signatures are
-Ed25519 alone, so a quantum computer of the future forges nothing about the past.
+with the transcript's hash as salt: one root key a direction, and an exporter. Frames of the count
+are sealed by ChaCha20-Poly1305 with counter nonces, under a key of the life of the party that seals
+them: from the root and a random salt that goes with each frame. So a party that goes on from an
+older copy of itself uses no key and nonce for two texts, whatever it is told. A farewell or a note
+of progress has a key of its own, from the root and a salt as well. A recording is safe unless
+X25519 *and* ML-KEM-768 both fall; signatures are Ed25519 alone, so a quantum computer of the future
+forges nothing about the past.
 
 Every frame's associated data binds session, contract hash, step, sequence, counter, sender
-and receiver. Beside the payload a frame carries a head of its sender's ledger, sealed under the
-same key with nonces of its own, so that a large payload is not copied for it.
+and receiver. Beside the payload a frame carries that salt and a head of its sender's ledger, sealed
+under the same key with nonces of its own, so that a large payload is not copied for it.
 
 Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
 """
@@ -22,6 +25,7 @@ Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, TypeVar
@@ -51,6 +55,9 @@ _M = TypeVar("_M")
 
 _SALT = _DIGEST = 32
 _ASIDE_LABEL = b"fedprofile aside v1"
+_LIFE_LABEL = b"fedprofile life v1"
+_MOST_LIVES = 64
+"""Of which a key is kept; more are derived again."""
 
 
 @message(0xA1)
@@ -238,14 +245,15 @@ class Channel:
     A frame that repeats an earlier one byte for byte opens to None; one that its peer has sealed
     otherwise than the first of its number, or that skips a number, raises `PeerError`, and one
     whose seal does not hold `NotOpened`, which changes nothing here. `peer_head` is the ledger
-    head in the frame that was opened last.
+    head in the frame that was opened last. Each object seals as a life of its own.
     """
 
     def __init__(self, me: str, peer: str, state: _ChannelState) -> None:
         self.me, self.peer = me, peer
-        self._out = ChaCha20Poly1305(state.key_out)
-        self._in = ChaCha20Poly1305(state.key_in)
         self._keys = (state.key_out, state.key_in, state.exporter)
+        self._salt = secrets.token_bytes(_SALT)
+        self._out = ChaCha20Poly1305(_salted(state.key_out, self._salt, _LIFE_LABEL))
+        self._lives: dict[bytes, ChaCha20Poly1305] = {}
         self._sent = state.sent
         self._received = bytearray(state.received)  # saved whole at every point: no list of them
         self.contract = state.contract
@@ -278,62 +286,67 @@ class Channel:
         binds the session but no contract, so that it opens before and after one is signed.
         """
         salt = random(_SALT)
-        cipher = ChaCha20Poly1305(_aside_key(self._keys[0], salt))
+        cipher = ChaCha20Poly1305(_salted(self._keys[0], salt, _ASIDE_LABEL))
         frame = _sealed(cipher, 0, _header(envelope, ASIDE), envelope.payload, head, _ASIDE_LABEL)
         return replace(frame, sealed=salt + frame.sealed)
 
     def _seal(self, envelope: Envelope, counter: int, head: bytes) -> SealedFrame:
         header = _header(envelope, counter)
-        return _sealed(self._out, counter, header, envelope.payload, head, self._label())
+        frame = _sealed(self._out, counter, header, envelope.payload, head, self._label())
+        return replace(frame, head=self._salt + frame.head)
 
     def open(self, frame: SealedFrame) -> Envelope | None:
         """The envelope in a frame; None for an identical repeat."""
         if frame.sender != self.peer or frame.receiver != self.me:
             raise PeerError("frame for another channel", step=frame.step)
         if frame.counter == ASIDE:
-            cipher = ChaCha20Poly1305(_aside_key(self._keys[1], frame.sealed[:_SALT]))
-            inner = replace(frame, sealed=frame.sealed[_SALT:])
-            return self._opened(inner, cipher, 0, _ASIDE_LABEL)
+            salt, inner = frame.sealed[:_SALT], replace(frame, sealed=frame.sealed[_SALT:])
+            cipher = ChaCha20Poly1305(_salted(self._keys[1], salt, _ASIDE_LABEL))
+            return self._opened(inner, *_decrypted(inner, cipher, 0, _ASIDE_LABEL))
         if frame.counter < self.opened:
             at = frame.counter * _DIGEST
             if self._received[at : at + _DIGEST] != frame.digest:
-                self._decrypted(frame, self._in, frame.counter, self._label())
+                self._read(frame)
                 raise PeerError("a repeated frame differs from the first", step=frame.step)
             return None
         if frame.counter > self.opened:
             found, expected = frame.counter, self.opened
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
-        envelope = self._opened(frame, self._in, frame.counter, self._label())
+        envelope = self._opened(frame, *self._read(frame))
         self._received += frame.digest
         return envelope
 
     def holds(self, frame: SealedFrame) -> bool:
         """Whether the peer has sealed this frame of the count, whatever its turn."""
         try:
-            self._decrypted(frame, self._in, frame.counter, self._label())
+            self._read(frame)
         except NotOpened:
             return False
         return True
 
     def recall(self, frame: SealedFrame) -> bytes:
         """The payload of a frame that this end has sealed under the present contract."""
-        return _decrypt(self._out, _nonce(frame.counter), frame.sealed, frame, self._label())
+        key = _salted(self._keys[0], frame.head[:_SALT], _LIFE_LABEL)  # of this life or another
+        cipher, nonce = ChaCha20Poly1305(key), _nonce(frame.counter)
+        return _decrypt(cipher, nonce, frame.sealed, frame, self._label())
 
-    def _opened(
-        self, frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
-    ) -> Envelope:
-        payload, self.peer_head = self._decrypted(frame, cipher, number, label)
+    def _opened(self, frame: SealedFrame, payload: bytes, head: bytes) -> Envelope:
+        self.peer_head = head
         return Envelope(
             frame.session, frame.step, frame.sender, frame.receiver, frame.sequence, payload
         )
 
-    @staticmethod
-    def _decrypted(
-        frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
-    ) -> tuple[bytes, bytes]:
-        """Payload and head of a frame. Raises `NotOpened`."""
-        payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
-        return payload, _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
+    def _read(self, frame: SealedFrame) -> tuple[bytes, bytes]:
+        """Payload and head of a frame of the count, under its life's key. Raises `NotOpened`."""
+        salt, inner = frame.head[:_SALT], replace(frame, head=frame.head[_SALT:])
+        cipher = self._lives.get(salt)
+        if cipher is not None:
+            return _decrypted(inner, cipher, frame.counter, self._label())
+        cipher = ChaCha20Poly1305(_salted(self._keys[1], salt, _LIFE_LABEL))
+        found = _decrypted(inner, cipher, frame.counter, self._label())
+        if len(self._lives) < _MOST_LIVES:  # of lives that there are, not of salts made up
+            self._lives[salt] = cipher
+        return found
 
     def export(self, label: str) -> bytes:
         """32 bytes that both ends share and nobody else, for the protocol named `label`."""
@@ -397,8 +410,16 @@ def _decrypt(
         raise NotOpened("a frame was altered or sealed otherwise", step=frame.step) from None
 
 
-def _aside_key(key: bytes, salt: bytes) -> bytes:
-    return HKDF(SHA256(), 32, salt, b"fedprofile aside v1").derive(key)
+def _decrypted(
+    frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
+) -> tuple[bytes, bytes]:
+    """Payload and head of a frame without its salt. Raises `NotOpened`."""
+    payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)
+    return payload, _decrypt(cipher, _head_nonce(number), frame.head, frame, label)
+
+
+def _salted(root: bytes, salt: bytes, label: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, label).derive(root)
 
 
 def _nonce(counter: int) -> bytes:

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from federated.keys.party_keys import PartyKeys
 from federated.ledger.account import read_account, verify_ledger
 from federated.ledger.compare import compare
 from federated.ledger.lines import read_ledger
+from federated.session.again import Again
 from federated.session.frames import FINISH, Frames
 from federated.session.journal import Journal, can_begin
 from federated.session.routers import Endpoint, MemoryRouter
@@ -34,6 +35,7 @@ from psi.protocol import (
     Role,
     Turn,
     decode,
+    encode,
     message,
 )
 from psi.protocol.codec import peek
@@ -256,6 +258,44 @@ def test_no_number_is_sealed_twice_where_the_newest_point_is_lost(
     assert (tmp_path / "a" / "journal").exists() == (how == "backup")  # a peer's word, unsigned
     for other in parties[1:] if fatal < 19 else ():  # they do not wait; at the end they may be done
         assert isinstance(other.error, PeerGone), other.error
+
+
+class _Answering(_Heard):
+    """Whoever carries frames says in the others' names that they have nothing of `a`."""
+
+    def endpoint(self, name: str) -> Endpoint:
+        inner: Any = super().endpoint(name)
+        receive = inner.receive
+
+        def told(timeout: float) -> tuple[str, bytes]:
+            sender, data = receive(timeout)
+            if name == "a" and peek(data) is Again:
+                data = encode(replace(decode(data, Again), received=0))
+            return sender, data
+
+        inner.receive = told
+        whole: Endpoint = inner
+        return whole
+
+
+def test_an_older_copy_seals_no_number_twice_under_one_key_whatever_it_is_told(
+    tmp_path: Path,
+) -> None:
+    """Answers have no seal, so it goes on and seals numbers again: in each life under another key.
+    Under one a hub had two texts under one nonce, with which it reads both and forges."""
+    router, nonce = _Answering(), secrets.token_bytes(32)
+    router.first = lambda: shutil.copytree(tmp_path / "a", tmp_path / "backup")
+    parties = [_Damaged(tmp_path, name, router, nonce, 11 if name == "a" else 0) for name in NAMES]
+    parties[0].how = "backup"
+    for party in parties:
+        party.start()
+    for party in parties:
+        party.join(30)
+    twice = [seen for seen in router.frames.values() if len(seen) > 1]
+    assert twice
+    for seen in twice:
+        assert len({head[:32] for _, head in seen}) == len(seen)  # the salts of their keys
+    assert any("differs from the first" in str(party.error) for party in parties[1:])
 
 
 @message(0xF1)
