@@ -231,6 +231,7 @@ def _report(
         contract=model.contract,
         entities=total,
         segments=() if segment is None else segment_lines(segment, scores),
+        ruled=bool(job.segment_rules),
         models=() if measured is None else (measured,),
         looks=(worse,) if worse else (),
         targets=summaries,

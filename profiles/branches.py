@@ -131,6 +131,7 @@ def _report(job: Job, cut: Cut, name: str, rows: Ints, listed: pa.Table | None) 
         created=whole.created,
         parties=(),
         synthetic=whole.synthetic,
+        ruled=whole.ruled,
         keep_until=whole.keep_until,
         contract=whole.contract,
         entities=len(rows),

@@ -80,6 +80,7 @@ def report_data(
         keep_until=keep_until(federation),
         parties=tuple(_party(contract, terms) for terms in contract.parties),
         synthetic=synthetic,
+        ruled=bool(job.segment_rules),
         contract=contract.digest.hex(),
         entities=entities,
         matched=_matched(federation),

@@ -149,6 +149,7 @@ class ReportData:
         entity: what a row is about.
         parties: the receiver first.
         synthetic: the data are made up.
+        ruled: segments are by the job's rules, and no clusters.
         funnel: how the counts go together, from all entities to lists.
         matches: an alignment each.
         models: a task each.
@@ -172,6 +173,7 @@ class ReportData:
     created: date | str
     parties: tuple[PartyLine, ...]
     synthetic: bool = False
+    ruled: bool = False
     keep_until: date | None = None
     contract: str = ""
     entities: int | None = None

@@ -124,7 +124,9 @@ def test_profiles_have_them_and_say_what_they_are(tmp_path: Path) -> None:
     }  # fmt: skip
     assert notes["match_grade"]["party"] == "bank, shop"
     assert notes["stage"]["description"].startswith("stage of the life cycle")
-    assert "young savers" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    report = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "young savers" in report
+    assert "each is in the first whose conditions hold" in report
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["entities"] == 60
 
 
