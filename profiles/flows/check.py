@@ -23,6 +23,8 @@ from profiles.language import Language
 
 __all__ = ["FlowCheck", "check_flows"]
 
+_AS = "(9 for figures, a and 字 for letters)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowCheck:
@@ -158,10 +160,12 @@ def _notes(flows: Flows, rows: Any, refused: dict[str, dict[str, int]]) -> list[
             notes.append(f"{where} in, out: codes in neither: {codes}")
         if NO_AMOUNT in found:
             written = shown_shapes(unread.filter(unread.refused == NO_AMOUNT), "unread")
-            notes.append(f"{where} amount: what cannot be read is written {written}")
+            notes.append(f"{where} amount: what cannot be read is written {_AS} {written}")
         if NO_DAY in found:
             written = shown_shapes(unread.filter(unread.refused == NO_DAY), "unread")
-            notes.append(f"{where} time: what {source.dates!r} does not read is written {written}")
+            notes.append(
+                f"{where} time: what {source.dates!r} does not read is written {_AS} {written}"
+            )
         if zoned := found.get(ZONED):
             notes.append(
                 f"{where} time: {zoned:,} times carry a zone: store them as timestamps with"
