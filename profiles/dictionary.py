@@ -31,6 +31,8 @@ __all__ = [
 Origin = tuple[str, str, str]
 """A column's unit, source and party, each "" where nothing is known."""
 ORIGINS = ("unit", "source", "party")
+NUMBERS = ("linear", "poisson")
+"""Models whose scores are no probabilities."""
 
 NOTE = b"description"
 """The key under which a field's note stands in a Parquet file."""
@@ -43,15 +45,16 @@ def profile_notes(job: Job) -> dict[str, str]:
     table, own = job.party(job.receiver).table, entity_column(job)
     notes = {"entity": f"{own} of {table}, as it was read: names the entity"}
     for train in job.trains:
+        chance = "prediction" if train.model in NUMBERS else "probability"
         notes[score_column(train.task)] = (
-            f"probability of {train.task}: by the joined model where matched is true, by "
+            f"{chance} of {train.task}: by the joined model where matched is true, by "
             f"{job.receiver}'s own model where it is false"
         )
         lists = {one.task: one.score_bits for one in job.targets if one.tells == "list"}
         if train.task in lists:
             told = ", of those on the list by the joined one" * bool(lists[train.task])
             notes[score_column(train.task)] = (
-                f"probability of {train.task} by {job.receiver}'s own model{told}"
+                f"{chance} of {train.task} by {job.receiver}'s own model{told}"
             )
             notes[listed_column(train.task)] = (
                 f"whether the joined score of {train.task} reaches the threshold of its list, one "
@@ -68,7 +71,7 @@ def profile_notes(job: Job) -> dict[str, str]:
         )
     for score in job.scores:
         notes[score_column(score.task)] = (
-            f"probability of {score.task} by model {score.model}{_part(job, score)}; empty where "
+            f"score of {score.task} by model {score.model}{_part(job, score)}; empty where "
             "not matched"
         )
         notes[points_column(score.task)] = (
@@ -111,7 +114,7 @@ def origin_of(job: Job) -> Callable[[str], Origin]:
     found: dict[str, Origin] = {}
     for task in (*(one.task for one in job.trains), *(one.task for one in job.scores)):
         of = f"model of {task}"
-        numbers = [one.task for one in job.trains if one.model in ("linear", "poisson")]
+        numbers = [one.task for one in job.trains if one.model in NUMBERS]
         unit = "the label's unit" if task in numbers else "probability"
         found |= {
             score_column(task): (unit, of, everybody),
@@ -167,13 +170,15 @@ def _whose(job: Job) -> str:
 
 def list_notes(job: Job) -> dict[str, str]:
     """What the columns of the target lists are, by name."""
+    several = any(train.model in NUMBERS for train in job.trains)
     return {
         "product": "names the list",
         "rank": "from 1, the best first in each list",
         "entity": profile_notes(job)["entity"],
         "name": "the column that the job names to show beside the entity",
         "task": "the training by whose score the list is ranked",
-        "score": f"probability of the task{_whose(job)}",
+        "score": f"{'probability or prediction' if several else 'probability'} of the task"
+        f"{_whose(job)}",
         "matched": _mark(job),
         "segment": "cluster of the entity, from 1",
         "segment_name": "what sets the cluster apart",

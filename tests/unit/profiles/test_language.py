@@ -227,6 +227,12 @@ def test_every_line_of_a_contract_has_its_words(name: str, monkeypatch: pytest.M
         ("note", "12 rows have no score: a value of the model's columns is missing."),
         ("note", "bureau: dropped, at least 2 of 3 columns; only their owner knows which"),
         ("note", NONE_KEPT),
+        ("described", "prediction of spent by bank's own model"),
+        (
+            "described",
+            "probability of the task; of x by bank's own columns; of y by the joined model, with "
+            "noise",
+        ),
         ("note", NO_BASIS.format(table="b.t")),
         ("units", "; how much bank's row that counts most does, to a power of two"),
         ("units", "; how large bank's largest spend, times its weight, is, to a power of two"),
