@@ -19,7 +19,7 @@ __all__ = ["Findings", "check_taxonomy", "types_of_texts"]
 
 _COLUMNS = (
     "source", "currency", "counterparty_account", "counterparty_name", "counterparty_bank",
-    "counterparty_kind", "channel", "code", "merchant_code", "branch", "owner", "refused",
+    "counterparty_kind", "channel", "code", "merchant_code", "branch", "owner", "refused", "unread",
 )  # fmt: skip
 
 
