@@ -31,7 +31,7 @@ from pyarrow import csv
 
 from federated.evaluation import auc
 from federated.hidden_trees import HiddenFeatureParty, HiddenLabelParty, HiddenPlan
-from federated.hidden_trees.plan import RING_BITS, TOLD_BITS
+from federated.hidden_trees.plan import TOLD_BITS, VALUE_BITS, ring_bits
 from federated.hidden_trees.results import HiddenLabel
 from federated.hidden_trees.rounding import margins, numbers, offsets
 from federated.hidden_trees.slopes import units_of
@@ -204,6 +204,8 @@ def hidden(
     line = f"{time.process_time() - since:5.2f} s of both, {pair.bytes / 1e6:6.1f} MB"
     shares = [each.store.get("score", asked.trees & 1) for each in (a, b)]
     told = {bits: rounded(found["a"], shares, mine[0], bits) for bits in asked.hidden}
+    bounds = a.store.get("bounds", asked.trees & 1) * 2.0**-VALUE_BITS
+    line += f", scores between {bounds[0].min():.1f} and {bounds[1].max():.1f}"
     if (told[asked.hidden[0]] != found["a"].margin).any():
         raise SystemExit("the circuit has told other scores than these shares have")
     return line, {f"{bits} bits": auc(y[held], told[bits][held]) for bits in asked.hidden}
@@ -214,7 +216,7 @@ def rounded(found: HiddenLabel, shares: list[Any], bins: Any, bits: int) -> Any:
     own = shares[0] - np.uint32(units_of(found.base))
     begins = offsets(found.training, bins, bits).astype(np.int64)
     units = numbers(own, leads=True) + numbers(shares[1], leads=False)
-    ring, width, most = 1 << RING_BITS, 1 << (TOLD_BITS - bits), 1 << (bits - 1)
+    ring, width, most = 1 << ring_bits(len(found.values)), 1 << (TOLD_BITS - bits), 1 << (bits - 1)
     signed = (units.astype(np.int64) + begins + ring // 2) % ring - ring // 2
     steps = np.clip(signed // width, -most, most - 1)
     return margins(found.base, steps * width + width // 2 - begins)

@@ -228,13 +228,14 @@ def hidden_estimate(rates: Rates, rows: int, columns: int, plan: HiddenPlan) -> 
     return Estimate(seconds + 0.5, memory, wire, 4.0 + plan.trees * (5.0 * plan.depth + 3.0))
 
 
-def hidden_score_estimate(rates: Rates, rows: int, leaves: int) -> Estimate:
+def hidden_score_estimate(rates: Rates, rows: int, leaves: int, rounding: int) -> Estimate:
     """A scoring by trees that tell no row's side: a transfer a row and group of leaves, a circuit.
 
-    About half of all leaves are told apart by the partner's splits.
+    About half of all leaves are told apart by the partner's splits. rounding: bytes of a row's
+    circuit and its transfers.
     """
     groups = leaves / 2
-    seconds = rows * (groups * 0.4 * rates.align().tag + 20 * 12 * rates.block())
-    wire = rows * (8.0 * groups + 700.0)
+    seconds = rows * (groups * 0.4 * rates.align().tag + 0.3 * rounding * rates.block())
+    wire = rows * (8.0 * groups + rounding)
     memory = 2e8 + rows * (40.0 + 16.0 * min(groups, 32.0))
     return Estimate(seconds + 0.1, memory, wire, 6.0)

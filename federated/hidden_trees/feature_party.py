@@ -171,7 +171,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         state = replace(state, level=state.level + 1)
         if tree + 1 < self._plan.trees:
             return self._begin_tree(state)
-        bits = share_bits(numbers(score, leads=False))
+        bits = share_bits(numbers(score, leads=False), self._plan.ring_bits)
         chosen = RowChoices(tree + 1, self._picked(state, "rounding", "rounding", bits))
         return Turn(replace(self._now_waits(state, "circuits"), heard=0), [(peer, chosen)])
 
@@ -183,7 +183,8 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
             raise PeerError("a circuit of a chunk that is not due")
         at = slice(*self._range(sent.chunk))
         rows = labels_of_rows(self._picks(state, "rounding").rows, at, self._rows)
-        colours = coloured_by(rows, sent.gates, self._plan.score_bits, sent.nonce)
+        bits, ring = self._plan.score_bits, self._plan.ring_bits
+        colours = coloured_by(rows, sent.gates, bits, sent.nonce, ring)
         told = [(peer, ScoresTold(sent.chunk, colours))]
         state = replace(state, heard=sent.chunk + 1)
         if state.heard < self._chunks:

@@ -23,7 +23,8 @@ from federated.hidden_trees.messages import (
     ScoresTold,
 )
 from federated.hidden_trees.party import HiddenParty
-from federated.hidden_trees.plan import RING_BITS, VALUE_BITS, HiddenPlan
+from federated.hidden_trees.plan import VALUE_BITS, HiddenPlan
+from federated.hidden_trees.reach import begun, held
 from federated.hidden_trees.results import HiddenLabel
 from federated.hidden_trees.rounding import (
     circuit,
@@ -131,6 +132,8 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
     def _first_tree(self, state: Hiding) -> Turn[HiddenLabel]:
         own = units_of(self._labels.base(state) - HALF_STEP * 2.0**-UNIT_BITS)
         self.context.store.put("score", 0, np.full(self._rows, own, U32))
+        labelled = int(np.count_nonzero(self._labels.used))
+        self.context.store.put("bounds", 0, begun(self._labels.base(state), labelled))
         return Turn(self._now_waits(state, "places"))
 
     def on_row_choices(self, state: Hiding, sent: RowChoices, peer: str) -> Turn[HiddenLabel]:
@@ -157,7 +160,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         gives = self._gives(state, sent.transfers, INDEX * len(score))
         nonce = self._nonce(state, f"tables {tree} {piece}", score, used)
         keys = gives.pads(0, INDEX * len(score), nonce, "grid").reshape(-1, INDEX, 2, 2)
-        entries = written(score, used, rest, keys, nonce, self._labels.base(state))
+        entries = written(score, used, rest, keys, nonce)
         told: list[tuple[str, Any]] = [
             (self._peer, RowTables(tree, piece, nonce, entries.reshape(-1)))
         ]
@@ -178,9 +181,13 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         splits = self._tree_splits(tree)
         groups = groups_of(splits[None] < 0)[0]
         inside = inside_of(self._bins, self._layout, splits)
-        offered, alone = offered_values(
-            store.get("values", tree) << (UNIT_BITS - VALUE_BITS), inside, groups
-        )
+        # nobody trains on what rows without a label come to
+        sums, used = store.get("node-sums", self._plan.depth), self._labels.used
+        values = units_of_leaf(leaf_values(self._plan, sums))
+        values, bounds = held(values, inside[:, used], store.get("bounds", tree & 1))
+        store.put("bounds", (tree + 1) & 1, bounds)
+        store.put("values", tree, values)
+        offered, alone = offered_values(values << (UNIT_BITS - VALUE_BITS), inside, groups)
         nonce = self._nonce(state, f"leaves {tree}", offered)
         gives = self._gives(state, sent.transfers, offered.size)
         told, share = given_groups(offered, gives.pads(0, offered.size, nonce, "leaves"))
@@ -214,8 +221,6 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
             sums = adjusted(sums, self.context.store.get("node-sums", depth - 1), depth)
         self.context.store.put("node-sums", depth, sums)
         if self._at_leaves(state):
-            values = leaf_values(self._plan, sums)
-            self.context.store.put("values", self._tree(state), units_of_leaf(values))
             return Turn(self._now_waits(state, "leaves"))
         g, h = self._opened(state)
         # the own ones too: the partner says which of them may win, and can bar all others
@@ -297,7 +302,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         store, bits = self.context.store, self._plan.score_bits
         whole = store.get("score", self._plan.trees & 1) - U32(units_of(self._labels.base(state)))
         share = numbers(whole, leads=True) + self._begins(state)
-        gives = self._gives(state, sent.transfers, RING_BITS * self._rows)
+        gives = self._gives(state, sent.transfers, self._plan.ring_bits * self._rows)
         messages = []
         for chunk in range(self._chunks):
             at = slice(*self._range(chunk))

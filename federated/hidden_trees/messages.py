@@ -12,7 +12,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import MOST_HIDDEN, MOST_SCORE_BITS, RING_BITS, TABLE_ROWS
+from federated.hidden_trees.plan import (
+    MOST_HIDDEN,
+    MOST_SCORE_BITS,
+    TABLE_ROWS,
+    rounding_bytes,
+)
 from federated.hidden_trees.slopes import ENTRIES
 from federated.sharing.keys import NONCE
 from federated.sharing.messages import MOST_ROWS
@@ -41,7 +46,7 @@ __all__ = [
 _Number = Annotated[int, Range(0, MOST_TREES * (MOST_DEPTH + 1))]
 _Nonce = Annotated[bytes, Length(NONCE)]
 _NODES = 1 << MOST_DEPTH
-_GATES = 2 * (RING_BITS + MOST_SCORE_BITS) * CHUNK
+_GATES = rounding_bytes(MOST_TREES, MOST_SCORE_BITS) // 16 * CHUNK
 _Products = Annotated[NDArray[np.uint32], Array("uint32", most=MOST_HIDDEN * _NODES)]
 
 

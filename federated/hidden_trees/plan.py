@@ -9,8 +9,9 @@ from typing import ClassVar
 from federated.trees.plan import CURVATURE_BITS, MANY_ROWS, SLOPE_BITS, TreesPlan
 from psi.protocol import MisuseError
 
-__all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_SCORE_BITS", "REACH", "SUM_NOISE", "HiddenPlan"]
-__all__ += ["RING_BITS", "TABLE_ROWS", "TOLD_BITS", "TOLD_REACH", "VALUE_BITS", "score_step"]
+__all__ = ["FEWEST_ROWS", "MOST_HIDDEN", "MOST_LEAF", "MOST_SCORE_BITS", "REACH"]
+__all__ += ["SUM_NOISE", "TABLE_ROWS", "TOLD_BITS", "TOLD_REACH", "VALUE_BITS", "HiddenPlan"]
+__all__ += ["ring_bits", "rounding_bytes", "score_step"]
 
 FEWEST_ROWS, MOST_HIDDEN = MANY_ROWS, 1 << 18
 """Rows that bear both parties' noise; rows whose messages are of a size to send."""
@@ -18,19 +19,35 @@ TABLE_ROWS = 1 << 14
 """Rows whose tables of slopes go in one message: the other side opens them while more are made."""
 SUM_NOISE = 4.0, 1.0
 """Standard deviations of the noise on a node's G and H: so many rows' slope; one's curvature 1."""
-REACH = 8
-"""How far a score may lie from that of no tree, in log odds; what lies further wraps."""
+REACH = 31
+"""How far from 0 the score of a row with a label may come, in log odds, and be looked up by."""
+MOST_LEAF = 1
+"""What a leaf is worth at most, in log odds, whatever its sums: no row runs away from others."""
 VALUE_BITS = 16
 """Fraction bits of a leaf's value."""
-RING_BITS = VALUE_BITS + REACH.bit_length()
-"""Bits of a score less that of no tree, in such units."""
-TOLD_REACH = REACH // 2
-"""As far as scores are told, in log odds: what lies further is told as the last step on its side.
-Few rows lie beyond, and steps are half as wide for the same bits."""
-TOLD_BITS = RING_BITS - 1
-"""Bits of a score that is no further."""
+TOLD_REACH = 4
+"""As far as scores less that of no tree are told, in log odds: what lies further is told as the
+last step on its side. Few rows lie beyond."""
+TOLD_BITS = VALUE_BITS + TOLD_REACH.bit_length()
+"""Bits of a score that is no further, in units of a leaf's value."""
 MOST_SCORE_BITS = 12
 _MOST_SUM_BITS = 16
+
+
+def ring_bits(trees: int) -> int:
+    """Bits of a score less that of no tree, and where its steps begin: no sum of leaves wraps.
+
+    >>> ring_bits(20)
+    22
+    """
+    return VALUE_BITS + 1 + (trees * MOST_LEAF + TOLD_REACH).bit_length()
+
+
+def rounding_bytes(trees: int, score_bits: int) -> int:
+    """What telling a row's score takes at most: transfers, two blocks a product, colours."""
+    ring = ring_bits(trees)
+    products = 2 * ring - TOLD_BITS - 3 + score_bits
+    return 4 * ring + 32 * products + 2
 
 
 def score_step(score_bits: int) -> float:
@@ -77,6 +94,11 @@ class HiddenPlan(TreesPlan):
     def tree_levels(self) -> int:
         """Of splits, and leaves are a level too."""
         return self.depth + 1
+
+    @property
+    def ring_bits(self) -> int:
+        """Of a score less that of no tree."""
+        return ring_bits(self.trees)
 
     @property
     def sum_range(self) -> int:

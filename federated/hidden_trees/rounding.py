@@ -1,10 +1,11 @@
 """A shared score rounded down to a step, for the label party alone: a circuit a row.
 
-A score less that of no tree is a whole number of units of 2^-16, shared modulo 2^20, so between -8
-and 8. The feature party has labels of its share by transfers and evaluates; the label party garbles
-an adder and has put its own share in. What lies beyond -4 to 4 becomes the last step on its side,
-so that no bit is spent where next to no row is. Of the upper `score_bits` bits the feature party
-sends the colours of its labels, which tell it nothing: what they stand for the label party knows.
+A score less that of no tree is a whole number of units of 2^-16, shared modulo a power of 2 that no
+sum of so many leaves reaches, 2^22 for 20 trees (`ring_bits`). The feature party has labels of its
+share by transfers and evaluates; the label party garbles an adder and has put its own share in.
+What lies beyond -4 to 4 becomes the last step on its side, so that no bit is spent where next to no
+row is. Of the upper `score_bits` bits the feature party sends the colours of its labels, which tell
+it nothing: what they stand for the label party knows.
 
 So the label party gets so many bits of a row, whatever it garbles, and nothing ends a run by what
 a circuit gave. An honest one gets the step that the score lies in. Where a row's steps begin
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import RING_BITS, TOLD_BITS, VALUE_BITS
+from federated.hidden_trees.plan import TOLD_BITS, VALUE_BITS
 from federated.hidden_trees.slopes import UNIT_BITS
 from federated.trees.splitting.circuit import added
 from federated.trees.splitting.garbling import Engine, Evaluator, Garbler, coloured
@@ -47,7 +48,7 @@ def units_of_leaf(values: NDArray[np.float64]) -> Whole:
 
 
 def numbers(share: Shares, *, leads: bool) -> Shares:
-    """A share of training, modulo 2^32 in units of 2^-27, as one modulo 2^20 in units of 2^-16.
+    """A share of training, modulo 2^32 in units of 2^-21, as one modulo 2^27 in units of 2^-16.
 
     The sum's low bits are 0, so both shares' are, or they add up to a unit: the label party, which
     `leads`, adds it.
@@ -58,9 +59,9 @@ def numbers(share: Shares, *, leads: bool) -> Shares:
     return np.asarray(found, U32)
 
 
-def share_bits(share: Shares) -> Bits:
-    """The feature party's choices, `uint8[20 * n]`: its shares bit by bit, least first."""
-    return _bits(share).reshape(-1)
+def share_bits(share: Shares, ring: int) -> Bits:
+    """The feature party's choices, `uint8[ring * n]`: its shares bit by bit, least first."""
+    return _bits(share, ring).reshape(-1)
 
 
 def rows_of(gives: Gives, at: slice, count: int) -> Gives:
@@ -69,33 +70,34 @@ def rows_of(gives: Gives, at: slice, count: int) -> Gives:
 
 
 def labels_of_rows(labels: Words, at: slice, count: int) -> Words:
-    """The same of labels of choices `uint64[20 * count, 2]`."""
-    return np.ascontiguousarray(labels.reshape(RING_BITS, count, 2)[:, at]).reshape(-1, 2)
+    """The same of labels of choices `uint64[ring * count, 2]`."""
+    return np.ascontiguousarray(labels.reshape(-1, count, 2)[:, at]).reshape(-1, 2)
 
 
 def circuit(gives: Gives, share: Shares, score_bits: int, nonce: bytes) -> tuple[Words, Words]:
     """The label party's gates, and the labels for 0 of what is told: `uint64[score_bits, n, 2]`.
 
     Args:
-        gives: transfers of the feature party's `share_bits`, `20 * n` of them.
-        share: its own, `uint32[n]`, of which 20 bits count.
+        gives: transfers of the feature party's `share_bits`, `ring * n` of them.
+        share: its own, `uint32[n]`, of which `ring` bits count.
         score_bits: the upper bits that are told.
         nonce: that follows from these shares.
     """
-    mine = labels_of(nonce, gives.delta, _bits(share), 0).reshape(RING_BITS, -1, 2)
+    ring = len(gives.rows) // len(share)
+    mine = labels_of(nonce, gives.delta, _bits(share, ring), 0).reshape(ring, -1, 2)
     garbler = Garbler(gives.delta, nonce)
     told = _within(garbler, added(garbler, gives.rows.reshape(mine.shape), mine), score_bits)
     return garbler.gates, told
 
 
-def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> Bits:
+def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes, ring: int) -> Bits:
     """What the feature party sends: colours of what is told, packed.
 
-    labels: of its choices, `uint64[20 * n, 2]`. Raises `PeerError` for gates of another number.
+    labels: of its choices, `uint64[ring * n, 2]`. Raises `PeerError` for gates of another number.
     """
     check_nonce(nonce)
-    rows = labels.reshape(RING_BITS, -1, 2)
-    theirs = public_labels(nonce, RING_BITS * rows.shape[1], 0).reshape(rows.shape)
+    rows = labels.reshape(ring, -1, 2)
+    theirs = public_labels(nonce, len(labels), 0).reshape(rows.shape)
     engine = Evaluator(gates, nonce)
     told = _within(engine, added(engine, rows, theirs), score_bits)
     engine.end()
@@ -103,17 +105,24 @@ def coloured_by(labels: Words, gates: Words, score_bits: int, nonce: bytes) -> B
 
 
 def _within(engine: Engine, total: Words, score_bits: int) -> Words:
-    """What is told of sums, wires `[20, n, 2]`: their upper bits, least first, the sign last.
+    """What is told of sums, wires `[ring, n, 2]`: their upper bits, least first, the sign last.
 
-    A sum that is too far for 19 bits has the bit below its sign unlike it. All bits that are told
-    are that one then: ones above, zeros below.
+    A sum that is too far for 19 bits has a bit from the 19th on unlike its sign. All bits that are
+    told are unlike it then: ones above, zeros below.
     """
-    sign, next_to_it = total[-1], total[-2]
-    upper = total[TOLD_BITS - score_bits : TOLD_BITS - 1]
-    if len(upper):
-        beyond = np.broadcast_to(sign ^ next_to_it, upper.shape)
-        upper = upper ^ engine.product(beyond, upper ^ next_to_it)
-    return np.concatenate([upper, sign[None]])
+    sign, unlike = total[-1], total[TOLD_BITS - score_bits : -1] ^ total[-1]
+    told = unlike[: score_bits - 1]
+    if len(told):
+        beyond = unlike[score_bits - 1]
+        for other in unlike[score_bits:]:
+            beyond = _either(engine, beyond, other)
+        told = _either(engine, np.broadcast_to(beyond, told.shape), told)
+    return np.concatenate([told ^ sign, sign[None]])
+
+
+def _either(engine: Engine, x: Words, y: Words) -> Words:
+    """Whether one of two is 1."""
+    return x ^ y ^ engine.product(x, y)
 
 
 def offsets(training: bytes, bins: Sequence[NDArray[np.uint16]], score_bits: int) -> Shares:
@@ -159,6 +168,6 @@ def margins(base: float, units: Whole) -> NDArray[np.float64]:
     return np.asarray(base + units * 2.0**-VALUE_BITS)
 
 
-def _bits(share: Shares) -> Bits:
-    places = np.arange(RING_BITS, dtype=U32)[:, None]
+def _bits(share: Shares, ring: int) -> Bits:
+    places = np.arange(ring, dtype=U32)[:, None]
     return (share[None] >> places & U32(1)).astype(np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.hidden_trees.groups import groups_of
-from federated.hidden_trees.plan import MOST_SCORE_BITS, RING_BITS
+from federated.hidden_trees.plan import MOST_LEAF, MOST_SCORE_BITS, VALUE_BITS
 from federated.hidden_trees.results import HiddenFeature, HiddenLabel
 from federated.trees.binning import Binning
 from federated.trees.plan import MOST_DEPTH, MOST_TREES
@@ -135,7 +135,7 @@ class HiddenLabelModel(_Splits):
         base, bits = rest["base"], rest["score_bits"]
         if values.shape != (len(splits), splits.shape[1] + 1):
             raise MisuseError("saved values of leaves that there are not")
-        if np.abs(values).max() >= 1 << (RING_BITS - 1):
+        if np.abs(values).max() > MOST_LEAF << VALUE_BITS:
             raise MisuseError("saved values of leaves out of range")
         if type(base) is not float or not abs(base) <= _MOST_BASE:
             raise MisuseError("a saved score of no tree out of range")

@@ -62,7 +62,7 @@ class HiddenScorePartner(ScoreRole[int]):
     ) -> None:
         self._model, self._firsts = model, first_leaves(model.groups)
         groups = sum(map(len, self._firsts))
-        super().__init__(context, receiver, model.binning, bins, groups, score_bits)
+        super().__init__(context, receiver, model.binning, bins, groups, score_bits, model.trees)
 
     def begin(self) -> Turn[int]:
         """Offer base transfers."""
@@ -90,7 +90,7 @@ class HiddenScorePartner(ScoreRole[int]):
         inside = self._inside(chunk)
         rows = Picks(np.zeros(0, np.uint8), self.context.store.get("picks", chunk))
         share = taken_leaves(inside, rows.pads(0, inside.size, sent.nonce, "leaves"), sent.products)
-        choices = self._chosen(state, "picks-bits", chunk, share_bits(share))
+        choices = self._chosen(state, "picks-bits", chunk, share_bits(share, self._ring))
         state, asked = self._ask(replace(state, valued=chunk + 1), 1)
         return Turn(state, [(peer, choices), *asked])
 
@@ -100,7 +100,7 @@ class HiddenScorePartner(ScoreRole[int]):
         if sent.chunk != state.told or sent.chunk >= state.valued:
             raise PeerError("a circuit of a chunk that is not due")
         rows = self.context.store.get("picks-bits", sent.chunk)
-        colours = coloured_by(rows, sent.gates, self._bits, sent.nonce)
+        colours = coloured_by(rows, sent.gates, self._bits, sent.nonce, self._ring)
         state = replace(state, told=sent.chunk + 1)
         told = [(peer, ScoresTold(sent.chunk, colours))]
         if state.told < self._rows.chunks:

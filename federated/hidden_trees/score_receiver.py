@@ -17,7 +17,6 @@ from federated.hidden_trees.messages import (
     ScoresTold,
     ScoringBegin,
 )
-from federated.hidden_trees.plan import RING_BITS
 from federated.hidden_trees.rounding import circuit, offsets, opened
 from federated.hidden_trees.saved import HiddenLabelModel
 from federated.hidden_trees.score_rows import Bins, ScoreRole
@@ -68,7 +67,7 @@ class HiddenScoreReceiver(ScoreRole[Whole]):
     ) -> None:
         self._model, self._groups = model, model.groups
         groups = int((self._groups.max(axis=1) + 1).sum())
-        super().__init__(context, partner, model.binning, bins, groups, score_bits)
+        super().__init__(context, partner, model.binning, bins, groups, score_bits, model.trees)
 
     def begin(self) -> Turn[Whole]:
         """Wait for base transfers."""
@@ -119,7 +118,7 @@ class HiddenScoreReceiver(ScoreRole[Whole]):
     def _circuit(self, state: Scoring, keys: ValueKeys, sent: RowChoices) -> Turn[Whole]:
         chunk = sent.number
         share = self.context.store.get("share", chunk)
-        gives = Gives.of(keys, sent.transfers, RING_BITS * len(share))
+        gives = Gives.of(keys, sent.transfers, self._ring * len(share))
         nonce = batch_nonce(state.transcript, f"circuit {chunk}", share)
         gates, none = circuit(gives, share, self._bits, nonce)
         self.context.store.put("none", chunk, none)

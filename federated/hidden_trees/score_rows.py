@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import MOST_SCORE_BITS
+from federated.hidden_trees.plan import MOST_SCORE_BITS, ring_bits
 from federated.hidden_trees.states import Scoring
 from federated.sharing.chunks import name_of
 from federated.sharing.trees import CHUNK
@@ -60,6 +60,7 @@ class ScoreRole(Role[R]):
         bins: of each own column `uint16[rows]`, by this binning.
         groups: of leaves, of all trees together.
         score_bits: of a row's score that are told, by the contract.
+        trees: how many.
 
     Raises:
         MisuseError: arguments that do not fit together.
@@ -73,6 +74,7 @@ class ScoreRole(Role[R]):
         bins: Sequence[Bins],
         groups: int,
         score_bits: int,
+        trees: int,
     ) -> None:
         super().__init__(context)
         columns = len(binning.columns)
@@ -80,7 +82,7 @@ class ScoreRole(Role[R]):
             raise MisuseError(f"{len(bins)} columns of bins for {columns} of a model")
         if not 1 <= score_bits <= MOST_SCORE_BITS or peer == context.party:
             raise MisuseError(f"score_bits = {score_bits} found, 1 to {MOST_SCORE_BITS}")
-        self._peer, self._bits = peer, score_bits
+        self._peer, self._bits, self._ring = peer, score_bits, ring_bits(trees)
         self._layout, self._bins = binning.layout, list(bins)
         self._rows = ScoreRows(len(bins[0]), groups)
 

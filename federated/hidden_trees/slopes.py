@@ -1,10 +1,11 @@
 """Slopes and curvatures of shared scores, from a table that one side makes and the other looks up.
 
-A score is shared modulo 2^32, in units of 2^-27, and lies within 8 of that of no tree: its lower 31
-bits say which it is. The feature party chooses by the six upper bits of these, of its share; an
-entry is what the slope and the curvature are if the other share is the label party's own. The bits
-that the feature party leaves out are as its share is: uniform, so that a row stands on a grid of
-steps of 1/4 that is another for each row and tree.
+A score is shared modulo 2^32, in units of 2^-21: no leaves of so many trees add up to that. One
+that slopes are looked up by lies within 31 of 0 (`reach`): its lower 27 bits say which it is. The
+feature party chooses by the six upper bits of these, of its share; an entry is what the slope and
+the curvature are if the other share is the label party's own. The bits that the feature party
+leaves out are as its share is: uniform, so that a row stands on a grid of steps of 1 that is
+another for each row and tree.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ Words = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 U32 = np.uint32
 
-UNIT_BITS = 27
+UNIT_BITS = 21
 INDEX = 6
 ENTRIES = 1 << INDEX
 """Of a row's table: steps of what a score can be."""
-_STEP = UNIT_BITS - 2
-"""Bits of a share below a step, which is 1/4."""
+_STEP = UNIT_BITS
+"""Bits of a share below a step, which is 1."""
 HALF_STEP = 1 << (_STEP - 1)
-_FINE = 7
+_FINE = 8
 """Bits of the label party's share below a step that entries follow."""
 _PER_STEP = 1 << _FINE
 _PLACES = ENTRIES * _PER_STEP
@@ -57,15 +58,13 @@ def _steps(score: Shares) -> Bits:
     return (score >> U32(_STEP)).astype(np.uint8) & np.uint8(ENTRIES - 1)
 
 
-@lru_cache(maxsize=4)
-def _ready(middle: int) -> Shares:
+@lru_cache(maxsize=1)
+def _ready() -> Shares:
     """Slope (without label) and curvature by place below a step, and first step, of all steps from
-    there on: `uint32[128, 2, 65, 64]`, a view.
-
-    middle: the place of the score of no tree; what a place stands for is the nearest to it.
+    there on: `uint32[256, 2, 65, 64]`, a view.
     """
     # the middle of the label party's own unit, and of the step that the other side has cut off
-    first = middle - _PLACES // 2
+    first = -(_PLACES // 2)
     place = (np.arange(_PLACES, dtype=np.int64) + _PER_STEP // 2 - first) % _PLACES + first
     p = 1.0 / (1.0 + np.exp(-(place + 0.5) * 2.0 ** (_STEP - _FINE - UNIT_BITS)))
     slope = np.rint(p * 2.0**SLOPE_BITS)
@@ -82,7 +81,7 @@ def _nonce(nonce: bytes, piece: int, which: int) -> bytes:
 
 
 def written(
-    score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, nonce: bytes, base: float
+    score: Shares, used: NDArray[np.bool_], rest: Shares, keys: Words, nonce: bytes
 ) -> Shares:
     """Padded entries `uint32[n, 2, 64]`: slope and curvature less `rest`, 0 in rows not used.
 
@@ -92,10 +91,9 @@ def written(
         rest: `uint32[n, 2]`, random: its own shares of what is looked up.
         keys: both pads of each index bit, `uint64[n, 6, 2, 2]`.
         nonce: of these rows.
-        base: the score of no tree; others lie within 8 of it.
     """
     out = np.empty((len(score), 2, ENTRIES), U32)
-    ready = _ready(round(base * 2.0 ** (UNIT_BITS - _STEP + _FINE)))
+    ready = _ready()
     for low in range(0, len(score), _PIECE):
         at = slice(low, low + _PIECE)
         step = _steps(score[at])

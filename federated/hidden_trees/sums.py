@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.hidden_trees.plan import SUM_NOISE, HiddenPlan
+from federated.hidden_trees.plan import MOST_LEAF, SUM_NOISE, HiddenPlan
 from federated.trees.blur import normal
 from federated.trees.plan import CURVATURE_BITS, SLOPE_BITS
 from psi.protocol import PeerError, Random
@@ -27,8 +27,6 @@ Shares = NDArray[np.uint32]
 Whole = NDArray[np.int64]
 U32 = np.uint32
 _UNITS = np.array([2.0**SLOPE_BITS, 2.0**CURVATURE_BITS])
-_MOST_VALUE = 1.0
-"""A leaf's value in log odds, at most, whatever its sums: no row runs away from the others."""
 
 
 def sums_told(plan: HiddenPlan, share: Shares, random: Random) -> NDArray[np.uint16]:
@@ -75,7 +73,7 @@ def leaf_values(plan: HiddenPlan, sums: Whole) -> Floats:
     noise = SUM_NOISE[0] ** 2 + 2.0 * plan.noise**2  # the feature party's, the label party's two
     trust = chance / (chance + noise * noise_left(plan.depth))
     found = -plan.rate * trust * g / (h + plan.penalty)
-    return np.asarray(np.clip(found, -_MOST_VALUE, _MOST_VALUE))
+    return np.asarray(np.clip(found, -MOST_LEAF, MOST_LEAF))
 
 
 def _cut(share: Shares, bits: int, dropped: int) -> NDArray[np.uint16]:

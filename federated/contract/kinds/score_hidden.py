@@ -12,7 +12,7 @@ from federated.contract.kinds.train import boosted, hidden
 from federated.contract.kinds.train_boosted import MOST_GROWN
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import FLOOR, joined_rows
-from federated.hidden_trees.plan import MOST_SCORE_BITS
+from federated.hidden_trees.plan import MOST_SCORE_BITS, rounding_bytes
 from federated.trees.plan import MOST_DEPTH
 from psi.protocol import PeerError
 
@@ -24,8 +24,8 @@ __all__ = ["ScoreHidden"]
 _GROUP = 2 * 2 * (4 + 4)
 """Bytes of a row and group of leaves, both ways: a transfer and a value; four times what they take,
 for a chunk's transfers are filled up."""
-_ROW = 2 * (20 * 4 + 2 * (19 + 11) * 16 + 64)
-"""Bytes of a row's circuit, its transfers and colours, twice what they take."""
+_SCORED = 128
+"""Bytes of a row besides: checks of its transfers."""
 
 
 class ScoreHidden(Kind[ScoreTerms]):
@@ -110,13 +110,15 @@ class ScoreHidden(Kind[ScoreTerms]):
         for terms in self.terms(contract):
             if step == f"score/{terms.task}":
                 rows = joined_rows(contract, terms.partners)
-                return FLOOR + rows * (_ROW + _GROUP * _leaves(terms))
+                rounding = 2 * rounding_bytes(terms.trees, terms.score_bits)
+                return FLOOR + rows * (rounding + _SCORED + _GROUP * _leaves(terms))
         return None
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:
         for terms in self.terms(contract):
             rows = joined_rows(contract, terms.partners)
-            yield hidden_score_estimate(rates, rows, _leaves(terms))
+            rounding = rounding_bytes(terms.trees, terms.score_bits)
+            yield hidden_score_estimate(rates, rows, _leaves(terms), rounding)
 
 
 def _leaves(terms: ScoreTerms) -> int:

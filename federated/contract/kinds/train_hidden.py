@@ -29,7 +29,13 @@ from federated.contract.kinds.train_boosted import (
 from federated.contract.parts import Disclosure, Release
 from federated.contract.rows import joined_rows
 from federated.hidden_trees import HiddenPlan
-from federated.hidden_trees.plan import FEWEST_ROWS, MOST_HIDDEN, MOST_SCORE_BITS, SUM_NOISE
+from federated.hidden_trees.plan import (
+    FEWEST_ROWS,
+    MOST_HIDDEN,
+    MOST_SCORE_BITS,
+    SUM_NOISE,
+    rounding_bytes,
+)
 from federated.hidden_trees.slopes import ENTRIES
 from psi.protocol import PeerError, Refused
 
@@ -37,9 +43,6 @@ if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
 __all__ = ["TrainHidden", "besides", "hidden_plan", "told_of_all"]
-
-_ROUNDING = 2 * (20 * 4 + 2 * (19 + 11) * 16 + 2)
-"""Bytes of the circuit that rounds a row's score; twice what it takes."""
 
 
 class TrainHidden(TrainBoosted):
@@ -163,7 +166,8 @@ class TrainHidden(TrainBoosted):
         columns = sum(len(contract.features(terms, name)) for name in _both(contract, terms))
         nodes, plan = 1 << terms.depth, hidden_plan(contract, terms)
         tree = 8 * ENTRIES + 36 + 4 * nodes * columns + 14 * nodes + 9 * nodes
-        row = SEEDS * columns + 2 * terms.trees * tree + _ROUNDING
+        rounding = 2 * rounding_bytes(terms.trees, terms.score_bits)
+        row = SEEDS * columns + 2 * terms.trees * tree + rounding
         return plan.rows * row + splits_limit(terms, columns)
 
     def cost(self, contract: Contract, rates: Rates) -> Iterator[Estimate]:

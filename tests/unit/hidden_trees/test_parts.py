@@ -7,7 +7,8 @@ import secrets
 import numpy as np
 import pytest
 
-from federated.hidden_trees.plan import SUM_NOISE, HiddenPlan
+from federated.hidden_trees.plan import REACH, SUM_NOISE, VALUE_BITS, HiddenPlan
+from federated.hidden_trees.reach import begun, held
 from federated.hidden_trees.sides import below, leaves_of, sides_of
 from federated.hidden_trees.slopes import INDEX, UNIT_BITS, indices, opened, units_of, written
 from federated.hidden_trees.sums import (
@@ -41,18 +42,18 @@ def test_looked_up_slopes_are_those_of_the_score_to_half_a_step() -> None:
     pads = rng.integers(0, 1 << 63, (rows, INDEX, 2, 2), dtype=np.uint64)
     rest = rng.integers(0, 1 << 32, (rows, 2), dtype=np.uint64).astype(U32)
     nonce = b"n" * 32
-    entries = written(mine, used, rest, pads, nonce, 0.0)
+    entries = written(mine, used, rest, pads, nonce)
     bits = indices(theirs).reshape(rows, INDEX)
     keys = pads[np.arange(rows)[:, None], np.arange(INDEX), bits]
     got = (opened(theirs, entries.reshape(-1), keys, nonce) + rest).view(np.int32)
     assert not got[~used].any()
     found = got[used] / _UNITS
     p = 1 / (1 + np.exp(-score[used]))
-    # the slope of p is 1/4 at most, a step 1/4, of which a row is off by half; and roundings
-    assert np.abs(found[:, 0] - p).max() < 0.25 * 0.125 + 2**-7
-    assert np.abs(found[:, 1] - p * (1 - p)).max() < 0.1 * 0.125 + 2**-9
+    # the slope of p is 1/4 at most, a step 1, of which a row is off by half; and roundings
+    assert np.abs(found[:, 0] - p).max() < 0.25 * 0.5 + 2**-7
+    assert np.abs(found[:, 1] - p * (1 - p)).max() < 0.1 * 0.5 + 2**-9
     # no row on the same place of its step as the next: no bias
-    assert abs((found[:, 0] - p).mean()) < 6 * 0.02 / used.sum() ** 0.5
+    assert abs((found[:, 0] - p).mean()) < 6 * 0.08 / used.sum() ** 0.5
     with pytest.raises(PeerError, match="another shape"):
         opened(theirs, entries.reshape(-1)[:-1], keys, nonce)
 
@@ -62,27 +63,27 @@ def test_other_entries_and_other_columns_have_other_pads() -> None:
     score, used = np.zeros(64, U32), np.zeros(64, np.bool_)
     pads = np.random.default_rng(2).integers(0, 1 << 63, (64, INDEX, 2, 2), dtype=np.uint64)
     given = score, used, np.zeros((64, 2), U32), pads
-    entries = written(*given, b"n" * 32, 0.0)
+    entries = written(*given, b"n" * 32)
     assert len(np.unique(entries)) > 0.99 * entries.size
-    assert not np.array_equal(entries, written(*given, b"m" * 32, 0.0))
+    assert not np.array_equal(entries, written(*given, b"m" * 32))
 
 
-@pytest.mark.parametrize("base", [0.0, -2.02, 5.9])
-def test_scores_within_8_of_that_of_no_tree_have_their_own_slopes(base: float) -> None:
-    """Though the partner chooses by six bits: 64 steps are half of the ring."""
+def test_scores_within_reach_have_their_own_slopes() -> None:
+    """Though the partner chooses by six bits: 64 steps are a part of the ring."""
     rows, nonce = 3000, b"n" * 32
     rng = np.random.default_rng(4)
-    score = base + np.linspace(-7.8, 7.8, rows)
+    score = np.linspace(-REACH, REACH, rows)
     mine, theirs = shares(np.rint(score * 2.0**UNIT_BITS))
     pads = rng.integers(0, 1 << 63, (rows, INDEX, 2, 2), dtype=np.uint64)
     rest, used = np.zeros((rows, 2), U32), np.ones(rows, np.bool_)
-    entries = written(mine, used, rest, pads, nonce, base)
+    entries = written(mine, used, rest, pads, nonce)
     bits = indices(theirs).reshape(rows, INDEX)
     keys = pads[np.arange(rows)[:, None], np.arange(INDEX), bits]
     found = opened(theirs, entries.reshape(-1), keys, nonce) / _UNITS
-    step = np.floor(theirs / 2.0**25) * 0.25 + 0.125  # the middle of the partner's own step
-    place = (np.floor(mine / 2.0**18) + 0.5) * 2.0**-9 + step
-    place = (place - base + 8) % 16 - 8 + base
+    step = np.floor(theirs / 2.0**UNIT_BITS) + 0.5  # the middle of the partner's own step
+    place = (np.floor(mine / 2.0 ** (UNIT_BITS - 8)) + 0.5) * 2.0**-8 + step
+    place = (place + 32) % 64 - 32
+    assert np.abs(place - score).max() < 0.51
     p = 1 / (1 + np.exp(-place))
     assert np.array_equal(found[:, 0], np.rint(p * 2**8) / 2**8)
     assert np.array_equal(found[:, 1], np.maximum(1, np.rint(p * (1 - p) * 2**10)) / 2**10)
@@ -147,6 +148,30 @@ def test_a_leaf_is_worth_what_its_sums_say_and_less_where_noise_is_much_of_them(
     assert 0 < found[1] < 0.3 * 4 / 2 / 5
     assert found[2] == -1.0
     assert units_of(-1.0) == (1 << 32) - (1 << UNIT_BITS)
+
+
+def test_no_tree_takes_a_row_beyond_reach_whoever_splits() -> None:
+    """A row's bounds are sums of the highest and lowest leaf it may be in; a leaf gives way."""
+    rng, rows, trees = np.random.default_rng(6), 300, 200
+    bounds, score = begun(-6.9, rows), np.full(rows, -6.9)
+    given = np.zeros((0, 4))
+    for _ in range(trees):
+        inside = rng.random((4, rows)) < 0.5
+        leaf = rng.integers(0, 4, rows)
+        inside[leaf, np.arange(rows)] = True
+        up = np.arange(rows) % 2
+        inside[2:, up == 0], inside[:2, up == 1] = False, False
+        leaf = leaf % 2 + 2 * up
+        inside[leaf, np.arange(rows)] = True
+        values = np.array([-1, -0.5, 0.5, 1]) * (1 << VALUE_BITS)
+        kept, bounds = held(values.astype(np.int64), inside, bounds)
+        score += kept[leaf] * 2.0**-VALUE_BITS
+        given = np.vstack([given, kept * 2.0**-VALUE_BITS])
+        assert (bounds[0] * 2.0**-VALUE_BITS <= score + 1e-4).all()
+        assert (bounds[1] * 2.0**-VALUE_BITS >= score - 1e-4).all()
+    assert np.abs(bounds).max() == REACH << VALUE_BITS
+    assert (given[:20] == [-1, -0.5, 0.5, 1]).all()
+    assert not given[-1].any()
 
 
 def test_leaves_are_where_both_parties_splits_meet() -> None:

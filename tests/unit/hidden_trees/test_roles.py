@@ -81,6 +81,28 @@ def test_shares_of_weights_and_scores_add_up_to_what_both_splits_say(
     assert np.allclose(values[inside.argmax(axis=0)], score, atol=1e-6)
 
 
+def test_labels_that_a_column_tells_apart_stand_at_their_end_whatever_the_trees() -> None:
+    """Scores pass 8 from that of no tree, where tables and shares once began anew."""
+    world, rng = World.of(ROWS, 12), np.random.default_rng(12)
+    world.y[:] = rng.random(ROWS) < 0.01
+    world.a[0][:] = np.where(world.y == 1, 2, rng.integers(0, 2, ROWS))
+    terms = plan(trees=18, depth=1, rate=1.0)
+    stores = MemoryStore(), MemoryStore()
+    pair = Pair(
+        label_party(world, terms, store=stores[0]), feature_party(world, terms, store=stores[1])
+    )
+    bank = pair.run()["bank"]
+    score, low, high = scores_of(*stores, part=0), *(stores[0].get("bounds", 0) * 2.0**-16)
+    ones = world.y == 1
+    assert (score[ones] - bank.base).max() > 8.5
+    assert score[ones].min() - 1 > score[~ones].max()
+    assert (low <= score + 2**-15).all()
+    assert (score - 2**-15 <= high).all()
+    assert high.max() < 12
+    assert bank.margin[ones].min() - bank.base > 4 - 2**-4
+    assert bank.margin[~ones].max() < bank.base
+
+
 def test_labels_of_rows_that_are_held_out_move_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """No table says anything of them, whatever the columns are."""
     few_rows(monkeypatch)

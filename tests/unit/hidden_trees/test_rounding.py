@@ -9,11 +9,12 @@ import pytest
 
 from federated.hidden_trees.groups import first_leaves, groups_of, inside_of, offered_values
 from federated.hidden_trees.plan import (
-    REACH,
-    RING_BITS,
+    MOST_LEAF,
     TOLD_BITS,
     TOLD_REACH,
     VALUE_BITS,
+    ring_bits,
+    rounding_bytes,
     score_step,
 )
 from federated.hidden_trees.rounding import (
@@ -29,11 +30,13 @@ from federated.hidden_trees.rounding import (
     units_of_leaf,
 )
 from federated.hidden_trees.slopes import UNIT_BITS
+from federated.trees.plan import MOST_TREES
 from federated.trees.splitting.transfers import Gives
 from psi.protocol import PeerError
 from tests.unit.trees.world import World
 
 NONCE = b"n" * 32
+RING = ring_bits(20)
 
 
 def transfers(bits: np.ndarray) -> tuple[Gives, np.ndarray]:
@@ -59,10 +62,10 @@ def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
     begins = rng.integers(0, step, 3000).astype(np.uint32)
     begins[:4] = 0
     units = np.minimum(units, far - 1 - begins.astype(np.int64))
-    one, two = shared(units, RING_BITS)
-    gives, labels = transfers(share_bits(two))
+    one, two = shared(units, RING)
+    gives, labels = transfers(share_bits(two, RING))
     gates, none = circuit(gives, one + begins, bits, NONCE)
-    found = opened(none, coloured_by(labels, gates, bits, NONCE), begins)
+    found = opened(none, coloured_by(labels, gates, bits, NONCE, RING), begins)
     assert np.array_equal(found[:4], units[:4] // step * step + step // 2)
     assert np.array_equal((found + begins) // step, (units + begins) // step)
     score = units * 2.0**-VALUE_BITS
@@ -72,13 +75,17 @@ def test_a_shared_score_is_rounded_down_to_its_step_exactly(bits: int) -> None:
 @pytest.mark.parametrize("bits", [1, 2, 5, 12])
 def test_a_score_that_lies_further_than_is_told_is_told_as_the_last_step(bits: int) -> None:
     far, step = 1 << (TOLD_BITS - 1), 1 << (TOLD_BITS - bits)
-    beyond = np.array([far, far + 1, 2 * far - 1, -far - 1, -far - step, -2 * far])
-    one, two = shared(beyond, RING_BITS)
-    gives, labels = transfers(share_bits(two))
+    whole = 1 << (RING - 1)
+    ends = [2 * far, 4 * far, whole - 1, -4 * far, -4 * far - 1, -whole]
+    beyond = np.array([far, far + 1, 2 * far - 1, -far - 1, -far - step, -2 * far, *ends])
+    one, two = shared(beyond, RING)
+    gives, labels = transfers(share_bits(two, RING))
     gates, none = circuit(gives, one, bits, NONCE)
-    found = opened(none, coloured_by(labels, gates, bits, NONCE), np.zeros(6, np.uint32))
+    found = opened(none, coloured_by(labels, gates, bits, NONCE, RING), np.zeros(12, np.uint32))
     assert np.array_equal(found, np.sign(beyond) * (far - step // 2))
     assert far * 2.0**-VALUE_BITS == TOLD_REACH
+    # a garbled AND is two blocks: what the contract's limit of bytes is made of
+    assert rounding_bytes(20, bits) >= 4 * RING + 16 * len(gates) / 12 + bits / 8
 
 
 def test_steps_begin_where_a_row_s_own_bins_say_and_anywhere() -> None:
@@ -99,31 +106,45 @@ def test_shares_of_a_training_keep_their_sum() -> None:
     one, two = shared(values << (UNIT_BITS - VALUE_BITS), 32)
     one[:2], two[:2] = 0, (values[:2] << (UNIT_BITS - VALUE_BITS)) & 0xFFFFFFFF
     total = numbers(one, leads=True) + numbers(two, leads=False)
-    assert np.array_equal(total & ((1 << RING_BITS) - 1), values & ((1 << RING_BITS) - 1))
-    assert (1 << RING_BITS) * 2.0**-VALUE_BITS == 2 * REACH
+    assert np.array_equal(total & ((1 << RING) - 1), values & ((1 << RING) - 1))
+
+
+@pytest.mark.parametrize("trees", [1, 20, 27, 28, 100, MOST_TREES])
+def test_no_sum_of_leaves_wraps(trees: int) -> None:
+    """Neither in training, on the score of no tree, nor at the end, where a step may come to it."""
+    most, step = trees * MOST_LEAF, 2 * TOLD_REACH / 2
+    assert most + step <= 2.0 ** (ring_bits(trees) - 1 - VALUE_BITS)
+    assert most + 14 <= 2.0 ** (31 - UNIT_BITS)
+    ring = ring_bits(trees)
+    units = np.array([most, -most]) << VALUE_BITS
+    one, two = shared(units, ring)
+    gives, labels = transfers(share_bits(two, ring))
+    gates, none = circuit(gives, one, 1, NONCE)
+    found = opened(none, coloured_by(labels, gates, 1, NONCE, ring), np.zeros(2, np.uint32))
+    assert np.array_equal(np.sign(found), [1, -1])
 
 
 def test_a_row_tells_its_bits_and_colours_nothing_else() -> None:
     """Colours are coins to whoever lacks the labels for 0, also of one score."""
-    one, two = shared(np.zeros(4000, np.int64), RING_BITS)
-    gives, labels = transfers(share_bits(two))
+    one, two = shared(np.zeros(4000, np.int64), RING)
+    gives, labels = transfers(share_bits(two, RING))
     gates, _ = circuit(gives, one, 5, NONCE)
-    colours = np.unpackbits(coloured_by(labels, gates, 5, NONCE))
+    colours = np.unpackbits(coloured_by(labels, gates, 5, NONCE, RING))
     assert len(colours) == 20_000
     assert abs(colours.mean() - 0.5) < 6 * 0.5 / 20_000**0.5
 
 
 def test_chunks_of_transfers_are_those_of_their_rows() -> None:
-    one, two = shared(np.arange(100) * 2500, RING_BITS)
-    gives, labels = transfers(share_bits(two))
+    one, two = shared(np.arange(100) * 2500, RING)
+    gives, labels = transfers(share_bits(two, RING))
     at = slice(30, 70)
     gates, none = circuit(rows_of(gives, at, 100), one[at], 12, NONCE)
-    colours = coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE)
+    colours = coloured_by(labels_of_rows(labels, at, 100), gates, 12, NONCE, RING)
     found = opened(none, colours, np.zeros(40, np.uint32))
     width = 1 << (TOLD_BITS - 12)
     assert np.array_equal(found, np.arange(30, 70) * 2500 // width * width + width // 2)
     with pytest.raises(PeerError, match="fewer gates"):
-        coloured_by(labels, gates, 12, NONCE)
+        coloured_by(labels, gates, 12, NONCE, RING)
 
 
 def test_leaves_that_a_party_does_not_tell_apart_are_one_group() -> None:

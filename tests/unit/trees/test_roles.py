@@ -63,6 +63,20 @@ def test_trees_of_two_parties_are_those_of_the_joined_table() -> None:
     assert bureau.told_levels <= 9
 
 
+def test_labels_that_a_partner_s_column_tells_apart_end_as_those_of_the_joined_table() -> None:
+    """On shares too, where slopes go to nothing: no number of theirs wraps."""
+    world, terms = World.of(300, 12), plan(300, trees=40, depth=1)
+    world.y[:] = world.b[0] >= 8
+    pair = Pair(
+        LabelParty(context("bank"), ["bureau"], world.a, world.layout_a, world.y, plan=terms),
+        FeatureParty(context("bureau"), "bank", world.b, world.layout_b, plan=terms),
+    )
+    bank = pair.run()["bank"]
+    assert np.abs(bank.margin - grow_alone(*world.joined, world.y, terms)[1]).max() < 0.5
+    assert bank.margin[world.y == 1].min() > 4
+    assert bank.margin[world.y == 0].max() < -4
+
+
 def test_several_chunks_of_rows_are_one_training(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (party, sharing_chunks, sharing_trees):
         monkeypatch.setattr(module, "CHUNK", 128)
