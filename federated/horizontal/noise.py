@@ -3,7 +3,8 @@
 A party that was killed answers the same question with the same noise, so that nothing is told
 twice with different noise; the label holds the question's hash, so another question has another.
 The sums are rounded to the grid before whole numbers are added: no digit of them shows through the
-rounding of a floating-point draw (Mironov 2012). Tails end at 8.6 standard deviations.
+rounding of a floating-point draw (Mironov 2012), and a wide draw has all digits. Tails end at 8.6
+standard deviations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from federated.sharing.wide_noise import whole_noise
 from psi.protocol import MisuseError
 
 __all__ = ["LARGEST_NOISE", "NoiseKey", "stream"]
@@ -57,11 +59,11 @@ class NoiseKey:
         """
         if not (np.isfinite(sd) & (sd >= 0) & (sd < LARGEST_NOISE)).all():
             raise MisuseError("noise of a size that the grid does not hold")
-        words = stream(self._key, b"fedprofile horizontal noise v1 " + label, 2 * len(sd))
+        words = stream(self._key, b"fedprofile horizontal noise v1 " + label, 3 * len(sd))
         uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
         radius = np.sqrt(-2.0 * np.log(uniform[: len(sd)]))
-        normal = radius * np.cos(2.0 * np.pi * uniform[len(sd) :])  # Box and Muller 1958
-        return np.rint(normal * sd).astype(np.int64)
+        normal = radius * np.cos(2.0 * np.pi * uniform[len(sd) : 2 * len(sd)])  # Box, Muller 1958
+        return whole_noise(normal, sd, words[2 * len(sd) :]).view(np.int64)
 
     def seed(self, label: bytes) -> int:
         """A whole number of 64 bits under a label."""

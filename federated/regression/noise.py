@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.regression.schedule import Vector
+from federated.sharing.wide_noise import whole_noise
 from psi.protocol import Random
 
 __all__ = [
@@ -86,10 +87,15 @@ def gaussians(count: int, random: Random) -> Floats:
 def noise_of(
     shape: tuple[int, int], deviations: Floats, bits: int, random: Random
 ) -> NDArray[np.uint64]:
-    """Gaussian numbers of these standard deviations a column, with `bits` fraction bits."""
-    drawn = gaussians(shape[0] * shape[1], random).reshape(shape)
-    whole = np.rint(np.ldexp(drawn * deviations, bits))
-    return np.asarray(whole.astype(np.int64).view(np.uint64))
+    """Gaussian numbers of these standard deviations a column, with `bits` fraction bits.
+
+    They reach the lowest digit, however wide a unit that the other party tells makes them.
+    """
+    count = shape[0] * shape[1]
+    data = random(24 * count)
+    drawn = gaussians(count, lambda size: data[:size]).reshape(shape)
+    low = np.frombuffer(data[16 * count :], "<u8").reshape(shape)
+    return whole_noise(drawn, np.ldexp(deviations, bits), low)
 
 
 def lasting_noise(
