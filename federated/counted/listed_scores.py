@@ -56,9 +56,9 @@ def codes_of(
     def random(size: int) -> bytes:
         return hashlib.shake_256(key + next(calls).to_bytes(8, "little")).digest(size)
 
-    noisy = theirs + max(float(theirs.std()), deviation) * 2.0**-score_bits * gaussians(
-        len(theirs), random
-    )
+    wide = max(float(theirs.std()), deviation) * 2.0**-score_bits
+    # of a part that lies closer together than any step the code is exact, so that noise is of codes
+    noisy = theirs + max(wide, grid.step / _UNITS) * gaussians(len(theirs), random)
     found = np.rint(noisy * (_UNITS / grid.step)) + _ZERO
     return np.asarray(np.clip(found, 1, (1 << 15) - 1).astype(np.uint16))
 

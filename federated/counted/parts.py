@@ -10,8 +10,9 @@ The last partner adds up what it is told and its own part: uniform to it, as it 
 receiver takes all pads off its own part. Each party by itself learns how wide parts lie; **the
 receiver and the last partner together have the sum of the other partners' parts of each row**.
 A seed follows from what it pads, so that no pad serves two vectors. The last partner sees that all
-were told one span: else one part would outweigh the others, and noise. A partner that lies tells
-another part; a receiver, a span of its choosing: a row has one place all the same.
+were told one span: else one part would outweigh the others, and noise; and each partner that it
+holds the own part, before anything of a row leaves it. A partner that lies tells another part, or a
+width, by which noise is wider, never less than by the others' own; a receiver, a longer turn.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class PartTeller(Role[Joined]):
         """The part under a pad of its own."""
         if peer != self._receiver:
             raise PeerError("a span that only the receiver may tell")
-        grid = RingGrid(sent.span)
+        grid = _held(sent.span, self._wide)
         part = grid.shares(within(self._scores, self._wide))
         text = hashlib.sha256(np.ascontiguousarray(part, "<u4").data).digest()
         seed = hashlib.blake2s(text, key=state.secret, person=b"partspad").digest()
@@ -225,6 +226,7 @@ class PartAdder(Role[Joined]):
         """How the own part is cut."""
         if peer != self._receiver or state.told:
             raise PeerError("a span that only the receiver may tell, once")
+        _held(sent.span, self._wide)
         return self._summed(replace(state, span=sent.span, told=True))
 
     def on_padded(self, state: Summing, sent: Padded, peer: str) -> Turn[Joined]:
@@ -259,6 +261,17 @@ class PartAdder(Role[Joined]):
 def _check(partners: Sequence[str], party: str, *, inside: bool) -> None:
     if len(partners) < 2 or (party in partners) != inside:
         raise MisuseError(f"{len(partners)} partners found, several needed and this party's side")
+
+
+def _held(span: int, wide: int) -> RingGrid:
+    """The grid of this span; raises `PeerError` where a part so wide goes beyond its turn."""
+    grid = RingGrid(span)
+    if not grid.holds(wide):
+        raise PeerError(
+            f"a turn of span {span} found, too short for this party's part of the score",
+            hint="nothing of a row was told: the receiver has to fit its turn to all parts",
+        )
+    return grid
 
 
 def _pad(context: Context, seed: bytes, rows: int) -> Shares:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.counted.grid import BINS, LANES, MOST_POINTS, MOST_WIDE, REACH
-from federated.regression.noise import gaussians
+from federated.regression.noise import noise_of
 
 __all__ = ["MOST_SPAN", "PLACES", "PLACE_BITS", "UNASKED", "RingGrid"]
 __all__ += ["above", "asked_places", "deviation_of", "ring_codes", "ring_scores"]
@@ -39,6 +39,8 @@ _CODE_SHIFT = 17
 """A score of a listed row has the upper 15 bits of a share."""
 _RANGES = 128
 """More than lanes and points can tell apart."""
+_LEAST_NOISE = 2.0**10
+"""Of the noise on a share, in its units, so that it is never rounded away: a code drops 17 bits."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,13 @@ class RingGrid:
         lane, point = self.bins / LANES, self.bins / self.points
         return 1.0 + (lane**2 + point**2) / 2
 
+    def holds(self, wide: int) -> bool:
+        """Whether a part that is so wide does not meet itself in a turn: in a shorter one it has
+        places of its own in the low digits."""
+        return self.span >= span_of((wide,))
+
     def shares(self, scores: Floats) -> Shares:
-        """Scores as places in both turns, `uint32[n]`, however often a short turn is gone round."""
+        """Scores as places in both turns, `uint32[n]`."""
         found = np.rint(scores * (_WORD / (2.0 * self.turn)))
         return np.asarray(np.mod(found, _WORD).astype(np.uint32))
 
@@ -162,18 +169,24 @@ def above(share: Shares) -> NDArray[np.uint8]:
 def ring_codes(share: Shares, grid: RingGrid, noise: float, seed: bytes) -> NDArray[np.uint16]:
     """The last partner's share of each row's score with noise, `uint16[n]` of 15 bits.
 
-    The noise follows from all shares: the same ones never have two draws of it.
+    The noise follows from all shares and how wide it is: the same ones never have two draws of it.
 
     Args:
         share: `uint32[n]`.
         grid: that all parties have agreed on.
-        noise: its standard deviation, of scores.
+        noise: its standard deviation, of scores: whatever others have told, it is drawn exactly.
         seed: 32 secret bytes, the same whenever this job goes on.
+
+    Raises:
+        MisuseError: noise that is no number.
     """
-    text = hashlib.sha256(np.ascontiguousarray(share, "<u4").data).digest()
-    key = hashlib.blake2s(text, key=seed, person=b"ringscor").digest()
-    drawn = noise * gaussians(len(share), hashlib.shake_256(key).digest)
-    return np.asarray((share + grid.shares(drawn)) >> np.uint32(_CODE_SHIFT)).astype(np.uint16)
+    units = np.maximum(np.array([noise * (_WORD / (2.0 * grid.turn))]), _LEAST_NOISE)
+    text = hashlib.sha256(np.ascontiguousarray(share, "<u4").data)
+    text.update(units.astype("<f8").tobytes())
+    key = hashlib.blake2s(text.digest(), key=seed, person=b"ringscor").digest()
+    drawn = noise_of((len(share), 1), units, 0, hashlib.shake_256(key).digest)
+    added = drawn.ravel().astype(np.uint32)
+    return np.asarray((share + added) >> np.uint32(_CODE_SHIFT)).astype(np.uint16)
 
 
 def ring_scores(told: NDArray[np.uint16], pads: Shares, grid: RingGrid) -> Floats:

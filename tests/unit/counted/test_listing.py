@@ -149,6 +149,16 @@ def test_a_score_has_one_draw_of_its_noise() -> None:
         ScoredTeller(where, "bank", theirs, grid, np.zeros(200, np.uint16))
 
 
+def test_a_part_that_lies_closer_together_than_any_step_is_told_with_noise() -> None:
+    """Codes are whole numbers: noise below half of one would be rounded away, and the part not."""
+    theirs = np.random.default_rng(2).choice([-1.0, 1.0], 400) * 2.0**-47
+    grid = ScoreGrid(wide_of(float(theirs.std())), 1, 85)
+    codes = codes_of(theirs, grid, 5, b"n" * 32).astype(np.float64)
+    exact = np.sign(theirs) * theirs[0] / np.abs(theirs[0])
+    assert (codes - codes.mean()).std() > 1.2  # a unit of the part, and one of noise
+    assert np.unique(codes[exact > 0]).size > 3
+
+
 @pytest.mark.parametrize("length", [30, 300, 1500])
 def test_a_list_is_as_long_as_wanted_and_of_those_with_the_highest_scores(length: int) -> None:
     own, theirs, grid = world(20_000)

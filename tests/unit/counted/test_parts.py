@@ -35,10 +35,10 @@ from federated.counted import (
     ring_codes,
     ring_scores,
     threshold,
-    wide_of,
     width_of,
 )
 from federated.counted import listing as module
+from federated.counted.grid import MOST_WIDE
 from federated.counted.messages import (
     Answered,
     Padded,
@@ -48,7 +48,7 @@ from federated.counted.messages import (
     WideAnswers,
     WideScores,
 )
-from federated.counted.ring import MOST_SPAN, PLACES, UNASKED, reach_of, span_of
+from federated.counted.ring import MOST_SPAN, PLACES, UNASKED, deviation_of, reach_of, span_of
 from federated.evaluation import auc
 from federated.regression import told_bits
 from federated.session.result_types import RESULTS
@@ -84,6 +84,34 @@ def made(
         given = "bank", names, part, float(part.std())
         roles[name] = role(context(name, kept.get(name)), *given)
     return roles
+
+
+class Lying(PartTeller):
+    """A partner that tells the last one a width of its choosing."""
+
+    width: int
+
+    def on_span(self, state: Any, sent: Span, peer: str) -> Any:
+        turn = super().on_span(state, sent, peer)
+        told = [
+            (to, replace(one, wide=self.width) if isinstance(one, Padded) else one)
+            for to, one in turn.messages
+        ]
+        return replace(turn, messages=told)
+
+
+def played(
+    own: Floats, parts: Sequence[Floats], span: int | None = None, width: int | None = None
+) -> dict[str, Joined]:
+    """A session in which the receiver tells this span, and the first partner the last one this
+    width; all else is as it should be."""
+    roles = made(own, parts)
+    if span is not None:
+        roles["bank"]._span = lambda _: span
+    if width is not None:
+        roles["bureau"].__class__ = type("Told", (Lying,), {"width": width})
+    found: dict[str, Joined] = Pair(*roles.values()).run()
+    return found
 
 
 def joined(own: Floats, parts: Sequence[Floats]) -> dict[str, Joined]:
@@ -250,17 +278,25 @@ def test_a_receiver_opens_no_second_answer_of_a_row() -> None:
         assert abs(right - 0.5) < 6 * 0.5 / np.sqrt(300)
 
 
-def test_a_receiver_that_lies_gets_one_bit_a_row_whatever_span_it_tells() -> None:
-    """Of a turn that is far too short the bit is of a part's low digits: one bit still."""
+def test_a_turn_that_does_not_hold_a_part_is_refused_before_a_row_leaves() -> None:
+    """In one far too short a part has low digits of its own, by which an insider names rows."""
     own, parts = world(400)
-    for span in (-MOST_SPAN, -60, 0, 60, MOST_SPAN):
-        adder = made(own, parts)["telco"]
-        adder.start()
-        adder.state = replace(
-            adder.state, span=span, told=True, names=("bureau",), spans=(span,), wides=(0,)
-        )
-        adder.context.store.put("padded", 0, np.zeros(400, np.uint32))
-        share = adder._summed(adder.state).result.share
+    for name in ("bureau", "telco"):
+        role = made(own, parts)[name]
+        role.start()
+        least = span_of((role._wide,))
+        assert role.on_span(role.state, Span(least), "bank").state
+        for short in (-MOST_SPAN, -66, least - 1):
+            with pytest.raises(PeerError, match="too short"):
+                role.on_span(role.state, Span(short), "bank")
+    honest = joined(own, parts)["bank"].grid.span
+    assert honest >= least
+
+
+def test_a_receiver_that_lies_gets_one_bit_a_row_whatever_turn_it_tells() -> None:
+    own, parts = world(400)
+    for span in (7, 60, MOST_SPAN):
+        share = played(own, parts, span=span)["telco"].share
         answers = above(share)
         assert set(np.unique(answers)) <= {0, 1}
         assert not answers[:, UNASKED].any()
@@ -274,12 +310,12 @@ def test_a_receiver_that_tells_each_another_span_is_stopped() -> None:
     roles = made(own, parts)
     for role in roles.values():
         role.start()
-    turn = roles["bureau"].on_span(roles["bureau"].state, Span(-9), "bank")
+    turn = roles["bureau"].on_span(roles["bureau"].state, Span(9), "bank")
     padded = next(message for _, message in turn.messages if isinstance(message, Padded))
     adder = roles["telco"]
-    for first in (padded, Span(6)):  # whichever comes first
+    for first in (padded, Span(8)):  # whichever comes first
         state = adder.state
-        second = Span(6) if first is padded else padded
+        second = Span(8) if first is padded else padded
         for one in (first, second):
             handler = adder.transitions[type(state), type(one)]
             ended = one is second
@@ -324,23 +360,57 @@ def test_a_score_is_told_of_those_on_the_list_under_noise(score_bits: int) -> No
     assert abs(bits.mean() - 0.5) < 6 * 0.5 / np.sqrt(bits.size)
 
 
-def test_a_receiver_that_lies_gets_every_score_under_the_noise_that_is_booked() -> None:
-    """It asks by the lowest place, and by a span of its choosing: noise is of scores."""
-    own, parts = world(4000)
-    both = np.sum(parts, axis=0)
-    for span in (4, 7, 14):
-        adder = made(own, parts)["telco"]
-        adder.start()
-        grid = RingGrid(span)
-        state = replace(adder.state, names=("bureau",), spans=(span,), wides=(wide_of(1.1),))
-        adder.context.store.put("padded", 0, grid.shares(parts[0]))
-        ended = adder.on_span(state, Span(span), "bank").result
-        codes = ring_codes(ended.share, grid, ended.deviation / 8, b"n" * 32)
-        share = (codes.astype(np.uint32) << np.uint32(17)).view(np.int32)
-        off = share * (2.0 * grid.turn / 2.0**32) - both
-        off -= np.rint(off / (2 * grid.turn)) * 2 * grid.turn  # a turn that is too short hides more
-        assert np.median(np.abs(off)) > 0.6745 * both.std() / 8
+@pytest.mark.parametrize("partners", [2, 3])
+def test_a_receiver_that_lies_gets_every_score_under_the_noise_that_is_booked(
+    partners: int,
+) -> None:
+    """Any turn, with a partner that tells any width, knows its own part and all pads: what is
+    left are the other partners' parts under the noise of their own deviations."""
+    own, parts = world(3000, partners)
+    last, others = PARTNERS[partners - 1], np.sum(parts[1:], axis=0)
+    least = sum(float(part.std()) for part in parts[1:])
+    for span in (None, 7, 30, MOST_SPAN):
+        for width in (None, -MOST_WIDE, 0, 38, 60, MOST_WIDE):
+            found = played(own, parts, span, width)
+            theirs, pads, grid = found[last], found["bank"].pads, found[last].grid
+            assert theirs.deviation >= least
+            for bits in (1, 5):
+                noise = theirs.deviation * 2.0**-bits
+                codes = ring_codes(theirs.share, grid, noise, b"n" * 32)
+                got = (codes.astype(np.uint32) << np.uint32(17)) - pads + np.uint32(1 << 16)
+                off = got.view(np.int32) * (2.0 * grid.turn / 2.0**32) - others - parts[0]
+                off -= np.rint(off / (2 * grid.turn)) * 2 * grid.turn  # as near as it can be
+                assert np.median(np.abs(off)) > 0.9 * 0.6745 * least * 2.0**-bits
     assert answer_bits(3) > told_bits(3)
+
+
+def test_noise_on_a_share_reaches_its_lowest_digit_however_wide_it_is() -> None:
+    """Beyond 2^53 units a float has no low digits, beyond 2^63 it is no whole number."""
+    share = np.random.default_rng(2).integers(0, 2**32, 4000, dtype=np.uint32)
+    plain = share >> np.uint32(17)
+    for noise in (1e-300, 0.0, 2.0**20, 2.0**24, 2.0**43, 1e300, float("inf")):
+        for span in (-MOST_SPAN, 6, MOST_SPAN):
+            codes = ring_codes(share, RingGrid(span), noise, b"n" * 32)
+            moved = (codes - plain).astype(np.int64) % 2**15
+            wide = noise * 2.0**31 / RingGrid(span).turn
+            if wide >= 2.0**33:  # goes round: uniform, by six deviations
+                assert abs(np.exp(2j * np.pi * moved / 2**15).mean()) < 6 / np.sqrt(4000)
+                assert (moved == 0).mean() < 0.01
+    with pytest.raises(MisuseError, match="no number"):
+        ring_codes(share, RingGrid(6), float("nan"), b"n" * 32)
+
+
+def test_a_turn_tells_how_wide_all_others_lie_no_closer_than_the_contract_says() -> None:
+    """Whatever width a partner tells for its own: deviations are known to a power of √2 at most."""
+    others = [(a, b) for a in range(-14, 2) for b in range(-14, 2)]
+    for own in (-MOST_WIDE, -10, 0):
+        seen: dict[int, list[tuple[int, int]]] = {}
+        for each in others:
+            seen.setdefault(span_of((*each, own)), []).append(each)
+        for pairs in seen.values():
+            # parts that count as `wide` have a deviation above 2^-½ of `deviation_of(wide)`
+            sums = [deviation_of(a) + deviation_of(b) for a, b in pairs]
+            assert max(sums) / (min(sums) / 2**0.5) > 1.4
 
 
 def test_a_score_has_one_draw_of_its_noise() -> None:
@@ -352,6 +422,7 @@ def test_a_score_has_one_draw_of_its_noise() -> None:
     for other in (
         ring_codes(moved, grid, 0.5, b"n" * 32),
         ring_codes(share, grid, 0.5, b"o" * 32),
+        ring_codes(share, grid, 0.6, b"n" * 32),  # an older copy that was told another width
     ):
         assert (other != first).mean() > 0.9
     with pytest.raises(MisuseError, match="one a row"):
