@@ -127,7 +127,7 @@ def test_what_is_told_is_in_words_books_limits_and_ledgers(done: tuple[Path, Job
         assert said in words
     learns = [entry.learns for entry in contract.disclosures if entry.line == "train.spread"]
     assert learns == [
-        "how wide bank and telco's parts of the final scores lie together, to a factor of 2",
+        "how wide bank and telco's parts of the final scores lie together, to a factor of 1.4",
         "how wide bank and bureau's parts of the final scores lie, of each",
     ]
     assert step_limit(contract, "counted/churn/spread") > step_limit(contract, "counted/churn/open")

@@ -144,7 +144,7 @@ def spread_words(contract: Contract, partners: Sequence[str], name: str) -> str:
     others = " and ".join([contract.receiver, *(each for each in partners if each != name)])
     if name == partners[-1]:  # which noise on scores of the listed is measured by
         return f"how wide {others}'s parts of the final scores lie, of each"
-    return f"how wide {others}'s parts of the final scores lie together, to a factor of 2"
+    return f"how wide {others}'s parts of the final scores lie together, to a factor of 1.4"
 
 
 def joined_guard(contract: Contract, terms: Listing) -> Iterator[str]:
