@@ -26,7 +26,7 @@ from federated.hidden_trees import (
     HiddenScorePartner,
     HiddenScoreReceiver,
 )
-from federated.hidden_trees.plan import VALUE_BITS, score_step
+from federated.hidden_trees.plan import TOLD_REACH, VALUE_BITS, score_step
 from federated.hidden_trees.rounding import units_of_leaf
 from federated.models import LinearPart
 from federated.regression.newton import fit_logistic
@@ -134,12 +134,14 @@ def _hidden(
     found = pair.run()["a"]
     spent = time.process_time() - since
     true = mine.scores(new, other.sides(new)) - label.base
-    off = np.abs(found * 2.0**-VALUE_BITS - true)
+    off, step = np.abs(found * 2.0**-VALUE_BITS - true), score_step(SCORE_BITS)
+    far = off > step / 2 + 20 * 2.0**-VALUE_BITS
+    last = np.abs(true) > TOLD_REACH - step  # steps without an end
     return (
         f"hidden trees, {feature.own_splits} of {label.splits.size} nodes the partner's, "
         f"{int((label.groups.max(axis=1) + 1).sum())} groups: {spent:.2f} s of both, "
         f"{pair.bytes / 1e6:.1f} MB, further than half a step from the score of one process: "
-        f"{np.count_nonzero(off > score_step(SCORE_BITS) / 2 + 20 * 2.0**-VALUE_BITS)} rows"
+        f"{np.count_nonzero(far & ~last)} rows, and {np.count_nonzero(far & last)} at the ends"
     )
 
 
