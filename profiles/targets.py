@@ -120,8 +120,8 @@ def ranked(
         task: whose score ranks; entities without one are left out.
         top: the most entities.
         eligible: bool[rows], who may be on the list; all by default.
-        rank: float64[rows], what ranks in place of the score; NaN is left out.
-        draw: who of those with the same score comes first.
+        rank: float64[rows], what ranks before the score; NaN is left out.
+        draw: who of those with the same rank and score comes first.
 
     Raises:
         MisuseError: no such score, or a mask that does not fit.
@@ -131,12 +131,13 @@ def ranked(
     if top < 1 or (eligible is not None and eligible.shape != (profiles.num_rows,)):
         raise MisuseError(f"found top = {top} or a mask that does not fit the profiles")
     score = profiles.column(score_column(task)).to_numpy().astype(np.float64)
-    score = score if rank is None else np.where(np.isfinite(score), rank, np.nan)
-    held = np.isfinite(score) if eligible is None else np.isfinite(score) & eligible
+    first = score if rank is None else np.where(np.isfinite(score), rank, np.nan)
+    held = np.isfinite(first) if eligible is None else np.isfinite(first) & eligible
     rows = np.flatnonzero(held)
     if len(rows) > top:
         # only rows that can be among the best need an order; ties at the edge stay in
-        edge = np.partition(score[rows], len(rows) - top)[len(rows) - top]
-        rows = rows[score[rows] >= edge]
+        edge = np.partition(first[rows], len(rows) - top)[len(rows) - top]
+        rows = rows[first[rows] >= edge]
     drawn = draw.places(profiles.column("entity").take(pa.array(rows)))
-    return np.asarray(rows[np.lexsort((rows, drawn, -score[rows]))[:top]], np.int64)
+    order = np.lexsort((rows, drawn, -score[rows], -first[rows]))
+    return np.asarray(rows[order[:top]], np.int64)

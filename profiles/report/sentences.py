@@ -132,7 +132,9 @@ def _model_words(t: Language, model: Model) -> str:
     first, last = model.scores[0], model.scores[-1]
     if first is last:
         return t.say("lede.auc_one", task=model.task, auc=last.mean_auc)
-    if model.gain is not None and model.gain.low <= 0 <= model.gain.high:
+    if model.gain is None and model.split == "horizontal" and last.mean_auc > first.mean_auc:
+        key = "auc_untold"
+    elif model.gain is not None and model.gain.low <= 0 <= model.gain.high:
         key = "auc_alike"
     else:
         key = "auc_less" if last.mean_auc <= first.mean_auc else "auc_more"

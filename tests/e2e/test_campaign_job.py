@@ -102,7 +102,7 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     assert reasons["suppression"] == {"called lately": 1}
     assert "id00007" not in set(june.entity)
     report = (small / "june" / "report.html").read_text("utf-8")
-    assert "Offers go by published tiers, not by a score." in report
+    assert "Which offer somebody on the list gets goes by rule, not by a score." in report
     assert "the campaign's control group" in report
     people = june[june["product"] == "loan"]
     rng = np.random.default_rng(2)

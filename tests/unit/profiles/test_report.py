@@ -145,15 +145,16 @@ def test_money_is_whole_in_sentences_and_adds_up() -> None:
     paid = Money(value=32363.6, cost=9524.1, left=22839.5, expected=None, by="rule", offers=())
     listed = replace(sample().targets[0], money=paid)
     page = Page(render_report(replace(sample(), targets=(listed,)))).text
-    assert "Worth 32,364 in all; the offers cost 9,524, which leaves 22,840." in page
+    assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in page
+    assert "published tiers" not in page, "who is on a list may go by the score"
     assert "offers leave 22,840" in " ".join(page.split())
     chance = replace(paid, expected=5400.4, by="score")
     page = render_report(replace(sample(), targets=(replace(listed, money=chance),)))
     text = " ".join(Page(page).text.split())
     assert "expected of offers 5,400" in text
-    assert "Expected: 5,400, by how likely the outcome is" in text
+    assert "Expected at most: 5,400, by how likely the outcome is" in text
     assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in text
-    assert text.index("Expected: 5,400") < text.index("32,364")
+    assert text.index("Expected at most: 5,400") < text.index("32,364")
     assert "all 11%" not in page, "a list by tiers is not one by score"
     assert [numbers.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
     assert said.reason_words(EN, "age low (-0.18)") == "age low ↓"
@@ -255,6 +256,15 @@ def test_the_smallest_report() -> None:
     assert "Who learned what" not in page.text
     assert "Targets" not in page.text
     assert page.text.count("Match") == 0
+
+
+def test_a_gain_whose_chance_is_not_known_is_none() -> None:
+    data = sample()
+    one = replace(data.models[0], split="horizontal", gain=None)
+    html = render_report(replace(data, models=(one,)))
+    assert "how much of that is chance is not known here" in Page(html).text
+    assert "raise the AUC" not in Page(html).text
+    assert '<span class="good">' not in html.split('id="task-0"')[0]
 
 
 def test_a_horizontal_report() -> None:

@@ -37,6 +37,17 @@ def test_the_last_places_are_drawn_by_job_and_list_and_not_by_name() -> None:
     assert abs(place.mean() - 2_500) < 6 * 22
 
 
+def test_of_offers_worth_the_same_the_higher_score_comes_first() -> None:
+    rank = np.where(np.arange(ROWS) % 4 == 1, 9.37, 3.0)
+    score = np.random.default_rng(2).random(ROWS)
+    profiles = PROFILES.set_column(1, "score_churn", pa.array(score))
+    best = ranked(profiles, "churn", TOP, rank=rank, draw=Draw(b"one", "loan"))
+    dear = best[: ROWS // 4]
+    for rows, worth in ((dear, 9.37), (best[ROWS // 4 :], 3.0)):
+        assert np.all(rank[rows] == worth)
+        assert np.all(np.diff(score[rows]) <= 0)
+
+
 def test_as_large_a_part_of_the_held_back_would_have_been_listed() -> None:
     control = np.arange(ROWS) % 10 == 0
     could = np.ones(ROWS, bool)
