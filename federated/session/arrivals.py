@@ -24,6 +24,9 @@ __all__ = ["Arrivals"]
 
 MOST_AHEAD = 1 << 16
 
+MOST_DOUBTED = 64 << 20
+"""Bytes of one peer that wait for the contract: as many as parcels may bring until then."""
+
 
 @dataclass
 class _Peer:
@@ -33,6 +36,8 @@ class _Peer:
     waiting: deque[Waiting] = field(default_factory=deque)
     ahead: dict[int, Waiting] = field(default_factory=dict)
     doubted: dict[int, Waiting] = field(default_factory=dict)
+    doubted_bytes: int = 0
+    overflowed: bool = False
 
 
 class Arrivals:
@@ -56,13 +61,31 @@ class Arrivals:
         peer = self._peers[name]
         for waiting in (*peer.waiting, *peer.ahead.values()):
             self._shelf.take(waiting)
-        self._peers[name] = _Peer(opened, opened, gaps=True, doubted=peer.doubted)
+        peer.waiting, peer.ahead, peer.opened, peer.expected = deque(), {}, opened, opened
+        peer.gaps = True
 
-    def doubt(self, frame: SealedFrame) -> None:
-        """Keep a frame of which only the contract will say whether it is true."""
-        doubted = self._peers[frame.sender].doubted
-        if frame.counter not in doubted and len(doubted) < MOST_AHEAD:
-            doubted[frame.counter] = self._shelf.put(frame)
+    def has(self, frame: SealedFrame) -> bool:
+        """Whether a frame of this number has come."""
+        peer, number = self._peers[frame.sender], frame.counter
+        return number < peer.expected or number in peer.ahead or number in peer.doubted
+
+    def at_once(self, frame: SealedFrame, step: str) -> bool:
+        """Whether `put` gives this frame back to a step, so that it is opened next."""
+        peer, number = self._peers[frame.sender], frame.counter
+        following = number == peer.expected and not peer.waiting and not peer.ahead
+        return frame.step == step and (number < peer.opened or following)
+
+    def doubt(self, frame: SealedFrame) -> bool:
+        """Keep a frame of which only the contract will say whether it is true, if there is room."""
+        peer, size = self._peers[frame.sender], len(frame.sealed)
+        if frame.counter in peer.doubted:
+            return True
+        if len(peer.doubted) >= MOST_AHEAD or peer.doubted_bytes + size > MOST_DOUBTED:
+            peer.overflowed = True
+            return False
+        peer.doubted[frame.counter] = self._shelf.put(frame)
+        peer.doubted_bytes += size
+        return True
 
     def kept(self, frame: SealedFrame) -> bool:
         """Let a frame wait in its turn; False where one before it is missing."""
@@ -71,12 +94,16 @@ class Arrivals:
             self.put(frame)
         return not skips
 
-    def doubted(self, name: str) -> list[SealedFrame]:
-        """What waits so of a peer, in the order of its numbers; it waits no more."""
+    def doubted(self, name: str) -> tuple[list[SealedFrame], bool]:
+        """What waits so of a peer, in the order of its numbers, and whether that is all.
+
+        It waits no more.
+        """
         peer = self._peers[name]
         frames = [self._shelf.take(peer.doubted[number]) for number in sorted(peer.doubted)]
-        peer.doubted.clear()
-        return frames
+        every = not peer.overflowed
+        peer.doubted, peer.doubted_bytes, peer.overflowed = {}, 0, False
+        return frames, every
 
     def put(self, frame: SealedFrame, now: str = "") -> SealedFrame | None:
         """Take one frame; it comes back if step `now` wants it next.

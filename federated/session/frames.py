@@ -1,7 +1,8 @@
 """A session's frames: sealed, numbered, kept to be sent again, each with its sender's ledger head.
 
 What comes is opened in its sender's order, its head checked and kept, and both noted in the ledger.
-What no key of its sender's has sealed or signed is as if it had never come (`unopened`).
+What no key of its sender's has sealed or signed is as if it had never come (`unopened`), and no
+wait begins anew with it (`patience`).
 A party that was killed asks for what it lacks, and its peers for what they lack.
 """
 
@@ -22,18 +23,19 @@ from federated.session.farewell import Farewell
 from federated.session.handshakes import Handshakes, Plain
 from federated.session.journal import ANEW, Journal, Point
 from federated.session.last_word import FINISH
+from federated.session.patience import Patience
 from federated.session.progress import NOTES, Note, NotesIn
 from federated.session.reasons import reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
 from federated.session.sealing import (
-    ASIDE,
     NO_CONTRACT,
     Channel,
     NotOpened,
+    Sealed,
     SealedFrame,
     frame_step,
 )
-from federated.session.unopened import Unopened, addressed
+from federated.session.unopened import STRANGER, Unopened, addressed
 from psi.protocol import (
     Envelope,
     EnvironmentFailed,
@@ -47,7 +49,7 @@ from psi.protocol import (
 )
 from psi.protocol.codec import peek
 
-__all__ = ["FINISH", "NEGOTIATION", "Frames", "Progress", "Sealed", "StepRecord"]
+__all__ = ["FINISH", "NEGOTIATION", "Frames", "Progress", "StepRecord"]
 
 Progress = Callable[[str, str, float], None]
 """Called with party, step and the share of the step that is done (0 to 1)."""
@@ -62,6 +64,8 @@ NEGOTIATION = "contract"
 """The step before there is a contract."""
 
 _HANDSHAKE, _RESUME = "handshake", "resume"
+_FIRST = -1
+"""Stands for the number of a handshake, which comes before the count."""
 
 
 @dataclass
@@ -75,22 +79,10 @@ class StepRecord:
     messages: int = 0
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """An envelope, its frame and the bytes of the frame."""
-
-    envelope: Envelope
-    frame: SealedFrame
-    data: bytes
-
-    def __repr__(self) -> str:
-        return f"<sealed {self.envelope!r}>"
-
-
 class Frames:
     """The frames of one party in one session, over `endpoint`.
 
-    `progress` hears what others say of theirs; nothing received for `timeout` seconds is an error.
+    `progress` hears what others say of theirs; nothing of theirs for `timeout` seconds is an error.
     `final` says that a peer has left for good, `unanswered` which peers have not said where they
     are since this party came back. `on_aside` hears what comes beside notes, and raises nothing.
     """
@@ -110,7 +102,7 @@ class Frames:
     ) -> None:
         self._session, self._pinned, self._name = session, pinned, keys.identity.name
         self._endpoint, self._journal, self._ledger = endpoint, journal, ledger
-        self._random, self._timeout, self._progress = random, timeout, progress
+        self._random, self._patience, self._progress = random, Patience(timeout), progress
         self._peers = [name for name in pinned if name != self._name]
         self._hands = Handshakes(session, keys, pinned, journal)
         self._shelf, nothing = journal.shelf(), dict.fromkeys(self._peers, 0)
@@ -180,19 +172,20 @@ class Frames:
     def _ask(self, asks: int) -> None:
         for peer in self._peers:
             known = self.channels.get(peer)
-            again = Again(self._name, peer, known.opened if known else 0, asks)
-            self._endpoint.send(peer, encode(again))
+            self._ask_one(peer, known.opened if known else 0, asks)
+
+    def _ask_one(self, peer: str, received: int, asks: int = 0) -> None:
+        self._unopened.asked(peer)
+        self._endpoint.send(peer, encode(Again(self._name, peer, received, asks)))
 
     def bind(self, contract: bytes) -> None:
         """From now on every frame is bound to the contract with this hash."""
         self.contract = contract
         for peer, channel in self.channels.items():
             channel.contract = contract
-            kept = [
-                channel.holds(frame) and self._arrivals.kept(frame)
-                for frame in self._arrivals.doubted(peer)
-            ]
-            if not all(kept):
+            doubted, every = self._arrivals.doubted(peer)
+            kept = [channel.holds(frame) and self._arrivals.kept(frame) for frame in doubted]
+            if not (every and all(kept)):
                 self._lost(peer)
 
     def save(self) -> dict[str, bytes]:
@@ -261,6 +254,7 @@ class Frames:
             self._lost(frame.sender)
             return []
         if envelope is not None:
+            self._patience.heard(frame.sender)
             record.received += len(frame.sealed)
             if frame.counter < self._ledger.frames.get(("received", frame.sender), 0):
                 # heard before a restart: the very bytes again, with the head of that time
@@ -295,13 +289,17 @@ class Frames:
     def _receive(self, step: str, timeout: float | None = None) -> tuple[str, bytes]:
         """The next frame; a goodbye is an error unless this party is at its end too."""
         while True:
-            sender, data = self._endpoint.receive(self._timeout if timeout is None else timeout)
+            if timeout is None:
+                sender, data = self._patience.receive(self._endpoint.receive)
+            else:
+                sender, data = self._endpoint.receive(timeout)
+            if sender not in self._peers:
+                self._unopened.count(STRANGER, 0, NotOpened("no such party has a part in it"))
+                continue
             if data == GOODBYE:
                 if step not in (FINISH, _RESUME):
                     raise PeerGone(f"{sender} has closed its connection", step=step)
                 return sender, data
-            if sender not in self._peers:
-                continue
             if frame_step(data) == NOTES:
                 self._noted(sender, data)
                 continue
@@ -317,8 +315,13 @@ class Frames:
     def _unsealed(self, sender: str, data: bytes) -> None:
         """Take a handshake or a question for frames. Raises `NotOpened`."""
         if peek(data) is Plain:
+            met = sender in self._hands.channels
             for answer in self._hands.take(sender, data):
                 self._endpoint.send(sender, answer)
+            if met:
+                self._unopened.repeat(sender, _FIRST, 0)
+            else:
+                self._patience.heard(sender)
             return
         self._resend(sender, question(data, sender, self._name))
 
@@ -343,10 +346,13 @@ class Frames:
         if frame is None:
             return None
         known, bound = self.channels.get(frame.sender), self.contract != NO_CONTRACT
-        if bound and frame.step == step and not self._arrivals.skips(frame):
+        if self._arrivals.has(frame):
+            self._unopened.repeat(frame.sender, frame.counter, known.opened if known else 0)
+        if bound and self._arrivals.at_once(frame, step):
             return self._arrivals.put(frame, step)
         if known is not None and known.holds(frame):
             if not self._arrivals.skips(frame):
+                self._patience.heard(frame.sender, frame.counter)
                 return self._arrivals.put(frame, step)
             if frame.step == FINISH:
                 raise PeerGone(f"{frame.sender}: the job has ended there")
@@ -354,7 +360,8 @@ class Frames:
             # an answer was lost, and no channel could hold it to its seal
             raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
         elif not bound and frame.step not in (NEGOTIATION, step):
-            self._arrivals.doubt(frame)
+            if not self._arrivals.doubt(frame):
+                self._false(frame.sender, NotOpened("more came than waits for a contract"))
             return None
         self._lost(frame.sender)
         return None
@@ -363,7 +370,7 @@ class Frames:
         """A frame of a peer's is not what it sealed, or is missing: it is asked for again."""
         opened = self._false(peer, why)
         self._arrivals.again(peer, opened)
-        self._endpoint.send(peer, encode(Again(self._name, peer, opened, 0)))
+        self._ask_one(peer, opened)
 
     def _false(self, peer: str, why: NotOpened | None = None) -> int:
         """Count a frame that is not a peer's; how many true ones were opened."""
@@ -397,6 +404,8 @@ class Frames:
             raise EnvironmentFailed(
                 f"{sender} asks for its frames too often, or whoever carries them does"
             )
+        self._patience.asked(sender)
+        self._unopened.asked(sender)
         known = self.channels.get(sender)
         if asked.received > (known.sent if known else 0):
             raise EnvironmentFailed(  # no key has signed it, but to go on could use a number twice
@@ -406,8 +415,7 @@ class Frames:
                 hint=f"resume the job; if it says so again: {ANEW}",
             )
         if asked.asks:
-            mine = Again(self._name, sender, self._arrivals.expected(sender), 0)
-            self._endpoint.send(sender, encode(mine))
+            self._ask_one(sender, self._arrivals.expected(sender))
         for plain in self._hands.again(sender) if asked.received == 0 else ():
             self._endpoint.send(sender, plain)
         for frame in self._journal.frames(sender, asked.received):
@@ -415,22 +423,25 @@ class Frames:
         self.unanswered.discard(sender)
 
     def _noted(self, sender: str, data: bytes) -> None:
-        """A peer's progress, for the screen, or a word on ways; what does not open is dropped."""
+        """A peer's progress, for the screen, or a word on ways; only what its channel opens."""
+        channel = self.channels.get(sender)
+        if channel is None:
+            return  # the peer's answer to the handshake was lost
         try:
             frame = addressed(data, self._session, sender, self._name)
-            if frame.counter != ASIDE or sender not in self.channels:
-                return
-            envelope = self.channels[sender].open(frame)
-            if envelope is None:
-                return
-            if peek(envelope.payload) is not Note and self.on_aside is not None:
-                self.on_aside(sender, envelope.payload)
-                return
-            found = self._notes.news(sender, decode(envelope.payload, Note))
-        except PeerError:
+            payload = self._unopened.aside(frame, channel)
+        except NotOpened as false:
+            self._false(sender, false)
             return
-        if found is not None:
-            self._progress(sender, *found)
+        if peek(payload) is not Note and self.on_aside is not None:
+            self.on_aside(sender, payload)
+            return
+        with contextlib.suppress(PeerError):
+            note = decode(payload, Note)
+            seconds, found = self._notes.since(sender, note), self._notes.news(sender, note)
+            if found is not None:
+                self._patience.noted(seconds)
+                self._progress(sender, *found)
 
     def _gone(self, frame: SealedFrame) -> PeerGone:
         """The error for a peer's goodbye; its reason is told only if the seal holds."""

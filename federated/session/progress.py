@@ -2,10 +2,12 @@
 
     any party -> whoever watches   Note   its step and the share of it that is done
 
-Outside of the count of frames and of the ledger: nothing rests on a note, and one that is lost,
-late or does not open is dropped. Notes are sealed like everything else, so a hub sees that there
-was one, and no more. A party that watches learns how far another is and when, which messages' times
-tell it anyway. They are few: one in two seconds at most, and fewer the longer a job lasts.
+Outside of the count of frames and of the ledger: a note lets a party wait longer for its sender
+(`patience`) and nothing else rests on it. One that is lost or late is dropped, one that does not
+open or comes again is counted (`unopened`). Notes are sealed like everything else, so a hub sees
+that there was one, and no more. A party that watches learns how far another is and when, which
+messages' times tell it anyway. They are few: one in two seconds at most, and fewer the longer a job
+lasts.
 """
 
 from __future__ import annotations
@@ -86,6 +88,11 @@ class NotesIn:
 
     def __init__(self) -> None:
         self._latest: dict[str, int] = {}
+
+    def since(self, sender: str, note: Note) -> float:
+        """Seconds at its sender since the latest note, without end where there was none."""
+        latest = self._latest.get(sender)
+        return float("inf") if latest is None else (note.number - latest) / 1000
 
     def news(self, sender: str, note: Note) -> tuple[str, float] | None:
         """Step and share, cleaned for a screen; None if a later note has come before."""

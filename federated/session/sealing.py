@@ -42,7 +42,16 @@ from psi.protocol import Envelope, Length, PeerError, Random, Range, Text, decod
 from psi.protocol.codec import peek
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
-__all__ = ["ASIDE", "NO_CONTRACT", "Channel", "Handshake", "NotOpened", "SealedFrame", "frame_step"]
+__all__ = [
+    "ASIDE",
+    "NO_CONTRACT",
+    "Channel",
+    "Handshake",
+    "NotOpened",
+    "Sealed",
+    "SealedFrame",
+    "frame_step",
+]
 
 NO_CONTRACT = bytes(32)
 """Stands for the contract's hash while the contract is still being agreed."""
@@ -113,6 +122,18 @@ class _ChannelState:
     sent: Annotated[int, Range()]
     received: Annotated[bytes, Length(_DIGEST << 22)]
     contract: Annotated[bytes, Length(32)]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An envelope, its frame and the bytes of the frame."""
+
+    envelope: Envelope
+    frame: SealedFrame
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<sealed {self.envelope!r}>"
 
 
 class NotOpened(PeerError):

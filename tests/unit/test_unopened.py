@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from federated.ledger.account import verify_ledger
 from federated.ledger.lines import read_ledger
+from federated.session import arrivals
 from federated.session.again import Again
 from federated.session.frames import FINISH
 from federated.session.handshakes import Plain
 from federated.session.journal import can_resume
-from federated.session.routers import FAREWELL, Endpoint, MemoryRouter
+from federated.session.progress import NOTES
+from federated.session.routers import FAREWELL, GOODBYE, Endpoint, MemoryRouter, Silence
 from federated.session.sealing import ASIDE, SealedFrame
 from federated.session.session import Session
+from federated.steps.byte_limits import BEFORE_CONTRACT
+from federated.wire.incoming import SMALL_STEPS
 from psi.protocol import EnvironmentFailed, decode, encode
 from psi.protocol.codec import peek
 from tests.unit.test_session import NAMES, Exchange, run, sessions
@@ -233,3 +239,92 @@ def test_a_flood_of_them_leaves_the_job_at_rest(tmp_path: Path) -> None:
     assert isinstance(workers["a"].error, EnvironmentFailed)
     assert "do not open" in str(workers["a"].error)
     assert all(can_resume(tmp_path / name) for name in NAMES)
+
+
+Stall = Callable[[list[bytes], SealedFrame], tuple[str, bytes]]
+
+
+def notes(kept: list[bytes], last: SealedFrame) -> tuple[str, bytes]:
+    return "b", encode(replace(last, step=NOTES, counter=ASIDE, sealed=junk()))
+
+
+STALLS: dict[str, Stall] = {
+    "notes that nobody sealed": notes,
+    "a note in the count": lambda kept, last: ("b", encode(replace(last, step=NOTES))),
+    "a frame again": lambda kept, last: ("b", kept[-1]),
+    "a handshake again": lambda kept, last: ("b", kept[0]),
+    "a stranger": lambda kept, last: ("z", junk()),
+    "a stranger's end": lambda kept, last: ("z", GOODBYE),
+}
+
+
+def held(router: MemoryRouter, junk_of: Stall, gap: float) -> Callable[[str], Endpoint]:
+    """b's frames of step "two" never come to `a`; every `gap` seconds comes junk instead."""
+
+    def endpoint(name: str) -> Endpoint:
+        inner = router.endpoint(name)
+        return stalled(inner) if name == "a" else inner
+
+    def stalled(inner: Endpoint) -> Endpoint:
+        receive, kept, last = inner.receive, list[bytes](), list[SealedFrame]()
+
+        def take(timeout: float) -> tuple[str, bytes]:
+            while not last:
+                sender, data = receive(timeout)
+                if sender == "b" and peek(data) is SealedFrame:
+                    frame = decode(data, SealedFrame)
+                    if frame.step == "two":
+                        last.append(frame)
+                        break
+                if sender == "b":
+                    kept.append(data)
+                return sender, data
+            time.sleep(gap)
+            return junk_of(kept, last[0])
+
+        inner.receive = take  # type: ignore[method-assign]
+        return inner
+
+    return endpoint
+
+
+@pytest.mark.parametrize("what", STALLS)
+@pytest.mark.parametrize("gap", [0.001, 0.2])
+def test_no_junk_holds_a_job(tmp_path: Path, what: str, gap: float) -> None:
+    """Each made the wait begin anew, and none was in the ledger."""
+    made = sessions(tmp_path, held(MemoryRouter(list(NAMES)), STALLS[what], gap), 1.0)
+    workers = run(made, dict.fromkeys(NAMES, signed))
+    error = workers["a"].error
+    if gap < 0.1:
+        assert isinstance(error, EnvironmentFailed)
+        assert "do not open" in str(error)
+    else:
+        assert isinstance(error, Silence)
+        assert "nothing received for 1 s that is new" in str(error)
+    assert all(can_resume(tmp_path / name) for name in NAMES)
+    lines = read_ledger(tmp_path / "a" / "ledger.jsonl")
+    peer = "" if "stranger" in what else "b"
+    assert [one["body"]["peer"] for one in lines if one["kind"] == "unopened"] == [peer]
+    verify_ledger(tmp_path / "a" / "ledger.jsonl", made[0].keys.identity)
+
+
+def test_before_a_contract_no_more_waits_than_parcels_bring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that came was kept on the disk, however much it was."""
+    assert arrivals.MOST_DOUBTED == SMALL_STEPS * BEFORE_CONTRACT
+    monkeypatch.setattr(arrivals, "MOST_DOUBTED", 1 << 16)
+
+    def much(data: bytes, true: SealedFrame) -> list[bytes]:
+        ahead = [
+            replace(true, step="x", counter=true.counter + n, sealed=bytes(1 << 14))
+            for n in range(1, 30)
+        ]
+        return [*map(encode, ahead), data]
+
+    made = sessions(tmp_path, spoilt(MemoryRouter(list(NAMES)), much, first=True), 2.0)
+    workers = run(made, {})
+    assert isinstance(workers["a"].error, EnvironmentFailed)
+    assert "more came than waits for a contract" in str(workers["a"].error)
+    lines = read_ledger(tmp_path / "a" / "ledger.jsonl")
+    assert [one["body"]["peer"] for one in lines if one["kind"] == "unopened"] == ["b"]
