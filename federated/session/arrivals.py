@@ -28,7 +28,7 @@ MOST_DOUBTED = 64 << 20
 """Bytes of one peer that wait for the contract: as many as parcels may bring until then."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Peer:
     opened: int
     expected: int
@@ -44,7 +44,9 @@ class Arrivals:
     """`opened[peer]` are the frames that its channel has opened already."""
 
     def __init__(self, opened: dict[str, int], shelf: Shelf, *, gaps: bool) -> None:
-        self._peers = {name: _Peer(count, count, gaps) for name, count in opened.items()}
+        self._peers = {
+            name: _Peer(opened=count, expected=count, gaps=gaps) for name, count in opened.items()
+        }
         self._shelf = shelf
 
     def expected(self, peer: str) -> int:
