@@ -31,7 +31,7 @@ from profiles.report.data import Match, PartyLine, ReportData, RunFacts, Stage, 
 from profiles.report.grouped import Aggregated, GroupRow
 from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
-from profiles.score_outputs import release_note, score_note
+from profiles.score_outputs import average_note, release_note, score_note
 from profiles.segments import Segments
 from profiles.series_report import series_notes
 from psi.kernels.montgomery import best_path
@@ -118,6 +118,7 @@ def report_data(
             *(_check(check) for check in checks),
             *(score_note(task, said) for task, said in kept.items() if not said["moved"]),
             *filter(None, (release_note(task, said) for task, said in kept.items())),
+            *filter(None, (average_note(task, said) for task, said in kept.items())),
         ),
         looks=(
             *looks,

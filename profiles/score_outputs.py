@@ -22,6 +22,7 @@ from profiles.trees_outputs import path_reasons
 __all__ = [
     "MUCH",
     "SOME",
+    "average_note",
     "list_metrics",
     "release_note",
     "score_metrics",
@@ -61,25 +62,26 @@ def scored_points(outcome: Outcome, total: int) -> dict[str, np.ndarray]:
 
 
 def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
-    """Own columns by name and value; the partners' part as one, which the score itself tells.
+    """Own columns by name and value; the partners' part as one, which the score itself tells. Each
+    is held against the training's average, which the part has kept, whoever else is scored.
 
     None of trees that tell nothing: which columns moved a row's score nobody knows.
     """
     if scored.part.hidden:
         return pa.array([[]] * len(scored.scores), pa.list_(pa.string()))
     part, names = scored.part, " and ".join(scored.terms.partners)
+    average = np.array(part.card.get("average", []), np.float64)  # of an old part none
     if isinstance(part.trees, LabelModel) and scored.moved is not None:
         bins = part.trees.binning.transform(aligned)
-        theirs = scored.moved[:, len(bins) :].T
-        by_name = dict(zip(scored.terms.partners, theirs, strict=True))
-        return path_reasons(part.trees.binning.columns, bins, scored.moved, by_name)
+        moved = scored.moved - average if len(average) else scored.moved
+        return path_reasons(part.trees.binning.columns, bins, moved, scored.terms.partners)
     assert part.encoder is not None  # noqa: S101  a regression has both
     assert part.linear is not None  # noqa: S101
     matrix, columns = part.encoder.transform(aligned)
     theirs = scored.partners - float(part.card.get("partners_mean", 0.0))
-    average = np.array(part.card.get("average", [0.0] * len(columns)), np.float64)
+    average = average if len(average) else np.zeros(len(columns))
     if isinstance(part.encoder, EvidenceEncoder):
-        return card_reasons(part.encoder, matrix, part.linear, {names: theirs})
+        return card_reasons(part.encoder, matrix, part.linear, average, {names: theirs})
     return score_reasons(
         matrix,
         list(columns),
@@ -133,6 +135,16 @@ def release_note(task: str, said: Mapping[str, Any]) -> str:
     return f"{task}: {who} released model {said['model']}, until {last}."
 
 
+def average_note(task: str, said: Mapping[str, Any]) -> str:
+    """A sentence of the report where a part of an earlier version has no averages; "" else."""
+    if not said.get("no_average"):
+        return ""
+    return (
+        f"{task}: model {said['model']} was kept by an earlier version, without averages: its "
+        "reasons are parts of the log odds as they are, not against the average."
+    )
+
+
 def _drift_of_scores(scored: Scored) -> float | None:
     """How far scores have moved, of a regression's anywhere in the step that was told."""
     scores = scored.scores
@@ -164,9 +176,14 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
         "drift": drift,
         "drift_of_scores": None if of_scores is None else round(of_scores, 4),
         "moved": moved,
+        **({"no_average": True} if _no_average(scored) else {}),
         **({"list": list_metrics(scored.told, scored.terms)} if scored.told is not None else {}),
         **({"released": [_released(one) for one in scored.released]} if scored.released else {}),
     }
+
+
+def _no_average(scored: Scored) -> bool:
+    return isinstance(scored.part.trees, LabelModel) and not scored.part.card.get("average")
 
 
 def _released(release: Mapping[str, Any]) -> dict[str, str]:

@@ -70,6 +70,7 @@ def card_reasons(
     encoder: EvidenceEncoder,
     matrix: np.ndarray,
     part: Part,
+    average: np.ndarray,
     partners: Mapping[str, np.ndarray] | None = None,
 ) -> pa.Array:
     """The largest contributions of each row, largest first: list<string>[rows].
@@ -78,6 +79,7 @@ def card_reasons(
 
     Args:
         encoder: of own columns; matrix: `float64[rows, columns]` by it; part: of these columns.
+        average: `float64[columns]`, the row that others are held against: the training's mean row.
         partners: name to `float64[rows]`.
     """
     texts, codes = list[str](), []
@@ -89,7 +91,6 @@ def card_reasons(
         for level in range(len(levels)):
             same = np.flatnonzero(place.reshape(-1) == level).tolist()
             texts.append(f"{said} {plain(column.worth.words(same), 60)}")
-    average = matrix.mean(axis=0) if len(matrix) else np.zeros(matrix.shape[1])
     moved = part.contributions(matrix, average)
     kept = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :_TOP]
     code = np.stack(codes, axis=1) if codes else np.zeros(matrix.shape, np.int64)

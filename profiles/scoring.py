@@ -154,13 +154,19 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
         joined = trees_reasons(trained)
     elif isinstance(trained, Carded):
         joined = card_reasons(
-            trained.encoder, trained.own_matrix, trained.part, {names: trained.partners()}
+            trained.encoder,
+            trained.own_matrix,
+            trained.part,
+            trained.average,
+            {names: trained.partners()},
         )
     else:
         columns = trained.own_matrix, trained.columns, trained.part
-        joined = score_reasons(*columns, {names: trained.partners()}, zeros=zeros)
+        partners = {names: trained.partners()}
+        joined = score_reasons(*columns, partners, zeros=zeros, average=trained.average)
     if isinstance(trained, Carded):
-        own = card_reasons(trained.encoder, alone.matrix, alone.part)
+        mean = alone.matrix.mean(axis=0) if len(alone.matrix) else np.zeros(alone.part.width)
+        own = card_reasons(trained.encoder, alone.matrix, alone.part, mean)
     else:
         own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
     place = np.arange(total)

@@ -67,31 +67,32 @@ def trees_reasons(trained: Grown) -> pa.Array:
 
     Each reads like "balance over 1200 (+0.42)"; the partner's "partner bureau (+0.31)".
     """
-    return path_reasons(_bins(trained), trained.bins, trained.moved, trained.by_partner())
+    moved = trained.moved - trained.average
+    return path_reasons(_bins(trained), trained.bins, moved, trained.terms.partners)
 
 
 def path_reasons(
     columns: Sequence[NumberBins | CategoryBins],
     bins: Sequence[np.ndarray],
     moved: np.ndarray,
-    partners: Mapping[str, np.ndarray],
+    partners: Sequence[str],
 ) -> pa.Array:
     """The same of any rows whose paths are known.
 
     Args:
         columns, bins: own ones, and of each the rows' bins.
-        moved: float64[rows, columns + partners], by how much each moves a row's score.
-        partners: of each by its name float64[rows], the same as it is to be shown.
+        moved: float64[rows, columns + partners], by how much each moves a row's score from that
+            of the average row of the training.
+        partners: their names.
     """
     texts, codes = list[str](), []
     for each, own in zip(columns, bins, strict=True):
         codes.append(len(texts) + own.astype(np.int64))
         texts += _bin_words(each)
-    moved, first = moved.copy(), len(columns)
-    for at, (name, theirs) in enumerate(partners.items(), start=first):
+    first = len(columns)
+    for name in partners:
         codes.append(np.full(len(moved), len(texts), np.int64))
         texts.append(f"partner {plain(name, 60)}")
-        moved[:, at] = theirs
     code = np.stack(codes, axis=1)
     kept = np.argsort(-np.abs(moved[:, :first]), axis=1, kind="stable")[:, :_TOP]
     every = np.tile(np.arange(first, moved.shape[1]), (len(kept), 1))

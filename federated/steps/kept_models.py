@@ -30,7 +30,7 @@ from federated.scoring.model_file import (
 from federated.scoring.paths import most_levels
 from federated.scoring.spread import Spread
 from federated.steps.explained import explained
-from federated.steps.outcome import Boosted, Counted, Grown, HiddenGrown, Trained
+from federated.steps.outcome import Counted, Grown, HiddenGrown, Trained
 from federated.steps.work import Work
 from federated.tables.encoding import Encoder
 from federated.tables.inferred import refuse_unclear
@@ -209,7 +209,7 @@ def _label_card(trained: Trained) -> dict[str, Any]:
         "positives": int((trained.label == 1).sum()) if trained.model.classes else 0,
         "partner_columns": trained.partner_columns,
         "by_party": _by_party(trained),
-        "average": [] if isinstance(trained, Boosted) else _average(trained),
+        "average": [] if isinstance(trained, HiddenGrown) else trained.average.tolist(),
         "partners_mean": 0.0 if isinstance(trained, HiddenGrown) else _partners_mean(trained),
     }
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
@@ -270,15 +270,11 @@ def _by_party(trained: Trained) -> dict[str, float]:
     return {name: round(each, 9) for name, each in sizes.items()}
 
 
-def _average(trained: Trained) -> list[float]:
-    """The mean row, against which reasons hold a row."""
-    matrix = trained.own_matrix
-    return np.asarray(matrix.mean(axis=0)).tolist() if len(matrix) else [0.0] * matrix.shape[1]
-
-
 def _partners_mean(trained: Trained) -> float:
     """The mean of the partners' part of scores, as it is in them; 0 where it is not known."""
-    if isinstance(trained, Grown) or not np.isfinite(trained.scores).all():
+    if isinstance(trained, Grown):
+        return float(trained.average[-len(trained.terms.partners) :].sum())
+    if not np.isfinite(trained.scores).all():
         return 0.0
     rest = trained.model.link(trained.scores) - trained.part.scores(trained.own_matrix)
     return float(rest.mean()) if len(rest) else 0.0

@@ -42,6 +42,11 @@ __all__ = ["Binned", "Boosted", "Carded", "Counted", "Grown", "HiddenGrown", "Ou
 __all__ += ["Scored", "ToldList", "Trained"]
 
 
+def _mean(matrix: np.ndarray) -> np.ndarray:
+    """Of each column, 0 where there is no row."""
+    return np.asarray(matrix.mean(axis=0) if len(matrix) else np.zeros(matrix.shape[1]))
+
+
 @dataclass(kw_only=True)
 class Trained:
     """One model at the label party.
@@ -93,6 +98,14 @@ class Trained:
     def known_later(self) -> np.ndarray:
         """`bool[rows]`: which have one of the later time."""
         return has_answer(self.later)
+
+    @property
+    def average(self) -> np.ndarray:
+        """What reasons hold a row against, kept with the model: the mean row of the training.
+
+        `float64[columns]` of `own_matrix`.
+        """
+        return _mean(self.own_matrix)
 
     def partners(self) -> np.ndarray:
         """What all partners together add to each row's score, centred: `float64[rows]`.
@@ -216,16 +229,20 @@ class Grown(Boosted):
         """The label party's part, to keep."""
         return self.trees
 
+    @property
+    def average(self) -> np.ndarray:
+        """The mean of `moved`: `float64[columns + partners]`, partners' last."""
+        return _mean(self.moved)
+
     def partners(self) -> np.ndarray:
         """What partners' splits add to each row's score, centred: `float64[rows]`."""
         return np.asarray(np.sum(list(self.by_partner().values()), axis=0))
 
     def by_partner(self) -> dict[str, np.ndarray]:
         """What each partner's splits add, centred: `float64[rows]`."""
-        names, found = self.terms.partners, {}
-        for name, rest in zip(names, self.moved[:, -len(names) :].T, strict=True):
-            found[name] = np.asarray(rest - rest.mean() if rest.size else rest)
-        return found
+        names = self.terms.partners
+        centred = (self.moved - self.average)[:, -len(names) :].T
+        return dict(zip(names, centred, strict=True))
 
 
 @dataclass(kw_only=True)

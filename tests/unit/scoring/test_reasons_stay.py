@@ -1,0 +1,140 @@
+"""A row's reasons are parts of its score against the training's average, whoever else is scored."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from federated.scoring.store import ModelStore
+from profiles.job import Job
+from profiles.language import language
+from profiles.run import run_job
+from profiles.score_outputs import average_note
+from tests.unit.scoring.test_scoring_jobs import PARTIES
+from tests.unit.scoring.test_scoring_jobs import tables as of_one_label
+
+KINDS: dict[str, dict[str, Any]] = {
+    "trees": {"model": "trees", "folds": 2, "row_bits": 3, "trees": 3, "depth": 2},
+    "logistic": {"folds": 0, "evaluations": 6, "noise": 0, "score_bits": 12},
+    "least_squares": {"model": "linear", "folds": 0, "evaluations": 6, "score_bits": 12},
+    "card": {"model": "scorecard", "folds": 2, "score_bits": 12},
+}
+PARTNER = "partner bureau"
+
+
+def tables() -> dict[str, pa.Table]:
+    """A label of its own for each kind: two trainings of one label are refused."""
+    found = of_one_label()
+    for task in KINDS:
+        found["bank.t"] = found["bank.t"].append_column(f"y_{task}", found["bank.t"]["y"])
+    return found
+
+
+def base() -> dict[str, Any]:
+    about = {"name": "j", "purpose": "p", "key_bits": 2048}
+    return {"job": about, "party": PARTIES, "align": {"minimum_overlap": 1}}
+
+
+def scoring(models: Path) -> dict[str, Any]:
+    asked = []
+    for task in KINDS:
+        part = ModelStore(models / "bank").find(task)
+        told = {"row_bits": max(1, part.told)} if part.boosted else {"score_bits": 12}
+        asked.append({"task": task, "model": part.id, **told})
+    return base() | {"score": asked}
+
+
+def reasons(out: Path, task: str) -> dict[str, dict[str, float]]:
+    """By entity what is said, and by how much."""
+    table = pq.read_table(out / "profiles.parquet").filter(pc.field("matched"))
+    pairs = zip(table["entity"].to_pylist(), table[f"reasons_{task}"].to_pylist(), strict=True)
+    return {who: dict(read(said)) for who, said in pairs}
+
+
+def read(said: list[str]) -> Iterator[tuple[str, float]]:
+    for one in said:
+        found = re.fullmatch(r"(.*) \(([+-]\d+\.\d\d)\)", one)
+        assert found
+        yield found[1], float(found[2])
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training, the scoring of its rows, and of those alone whose z is above 0."""
+    folder = tmp_path_factory.mktemp("reasons")
+    models, data = folder / "models", tables()
+    train = [{"task": task, "label": f"bank.y_{task}", **about} for task, about in KINDS.items()]
+    run_job(Job.load(base() | {"train": train}), data, folder / "training", models=models)
+    run_job(Job.load(scoring(models)), data, folder / "all", models=models)
+    some = data | {"bank.t": data["bank.t"].filter(pc.greater(data["bank.t"]["z"], 0))}
+    run_job(Job.load(scoring(models)), some, folder / "some", models=models)
+    return folder
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_reasons_do_not_hang_on_who_else_is_scored(played: Path, task: str) -> None:
+    every, some = reasons(played / "all", task), reasons(played / "some", task)
+    assert 100 < len(some) < len(every)
+    assert some == {who: every[who] for who in some}
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_reasons_are_those_of_the_training(played: Path, task: str) -> None:
+    """Of trees, whose scores are the same, to the digit; else up to the partner's noise, in which
+    training and scoring told its part and which may hide a small one of the others."""
+    first, then = reasons(played / "training", task), reasons(played / "all", task)
+    if task == "trees":
+        assert then == first
+        return
+    own = 0
+    for who, said in first.items():
+        for what in (said.keys() & then[who].keys()) - {PARTNER}:
+            assert said[what] == then[who][what], what
+            own += 1
+    assert own
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_parts_add_up_to_nothing_over_the_rows_of_the_training(played: Path, task: str) -> None:
+    """What is left out of a row's reasons is less than a tenth of its largest part, each."""
+    said = reasons(played / "all", task)
+    sums = [sum(one.values()) for one in said.values()]
+    assert abs(np.mean(sums)) < 0.2 * np.std(sums)
+
+
+def test_the_averages_are_kept(played: Path) -> None:
+    store = ModelStore(played / "models" / "bank")
+    grown = store.find("trees")
+    average = grown.card["average"]
+    assert len(average) == 3, "two own columns and a partner"
+    assert grown.card["partners_mean"] == pytest.approx(average[-1])
+    assert any(average)
+
+
+def test_a_part_of_an_earlier_version_goes_on_with_a_word(played: Path, tmp_path: Path) -> None:
+    models = played / "models"
+    part = ModelStore(models / "bank").find("trees")
+    old = replace(part, card={**part.card, "average": [], "partners_mean": 0.0})
+    ModelStore(tmp_path / "models" / "bank").write(old)
+    ModelStore(tmp_path / "models" / "bureau").write(ModelStore(models / "bureau").find("trees"))
+    asked = scoring(models)
+    asked["score"] = [one for one in asked["score"] if one["task"] == "trees"]
+    data = {name: table.slice(0, 60) for name, table in tables().items()}
+    out = tmp_path / "out"
+    run_job(Job.load(asked), data, out, models=tmp_path / "models")
+    said = json.loads((out / "metrics.json").read_text())["scored"]["trees"]
+    text = average_note("trees", said)
+    assert "not against the average" in text
+    assert text in (out / "report.html").read_text()
+    assert "早期版本" in language("zh").told(text, "note")
+    assert isinstance(pq.read_table(out / "profiles.parquet"), pa.Table)
