@@ -21,6 +21,7 @@ class Alone:
 
     `fold_scores` are of the aligned rows, by models that did not see them, and `aligned` by the one
     of all training rows; `matrix` holds all rows of the receiver's table, `everyone` their scores.
+    `trees` are like `fold_scores`, by boosted trees of the same columns; None: not tried.
     """
 
     fold_scores: np.ndarray
@@ -28,6 +29,7 @@ class Alone:
     everyone: np.ndarray
     matrix: np.ndarray
     part: Part
+    trees: np.ndarray | None = None
 
 
 def fit_alone(trained: Trained, table: pa.Table, moved: pa.Table | None = None) -> Alone:

@@ -22,8 +22,8 @@ def held_out_scores(
     job: Job,
     admitted: np.ndarray | None = None,
 ) -> pa.Table | None:
-    """`task`, `entity`, `fold`, `label`, `joined`, `own`, `out_of_time` of every shared row with a
-    label that has a fold or is from the validation period, by task.
+    """`task`, `entity`, `fold`, `label`, `joined`, `own`, `own_trees`, `out_of_time`, by task, of
+    every shared row with a label that has a fold or is from the validation period.
 
     Args:
         outcome: the receiver's.
@@ -56,11 +56,18 @@ def held_out_scores(
                     "label": pa.array(label, pa.float64() if numbers else pa.int8()),
                     "joined": pa.array(joined),
                     "own": pa.array(np.where(late, own.aligned[held], own.fold_scores[held])),
+                    "own_trees": _trees(own, held),
                     "out_of_time": pa.array(late),
                 }
             )
         )
     return pa.concat_tables(parts) if parts else None
+
+
+def _trees(own: Alone, held: np.ndarray) -> pa.Array:
+    """Empty where there are none, and out of time, which they do not score."""
+    scores = np.full(len(held), np.nan) if own.trees is None else own.trees[held]
+    return pa.array(scores, mask=np.isnan(scores))
 
 
 def held_out_notes(job: Job) -> dict[str, str]:
@@ -72,5 +79,10 @@ def held_out_notes(job: Job) -> dict[str, str]:
         "label": "1: the outcome, 0: not; of a model of numbers the number",
         "joined": "prediction by the joined model of the other folds, or of all: out of time",
         "own": f"prediction by {job.receiver}'s own model of the other folds; likewise",
+        "own_trees": (
+            f"prediction by {job.receiver}'s own boosted trees of the other folds, with which the "
+            "joined model is compared where they are better; empty where none were grown, and out "
+            "of time"
+        ),
         "out_of_time": "from the validation period: in no model's training rows",
     }

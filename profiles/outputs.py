@@ -47,6 +47,7 @@ from profiles.model_metrics import model_metrics, rounded
 from profiles.model_outputs import KeptCut, ModelOutputs, segments_of_models
 from profiles.months import change_metrics, change_since
 from profiles.own_table import entity_column, own_facts, own_table
+from profiles.own_trees import tree_scores
 from profiles.partners_dropped import partners_dropped
 from profiles.profile import build_profiles, spread, write_parquet_atomic
 from profiles.report import ReportData, TargetSummary
@@ -103,6 +104,9 @@ def write_outputs(
     total = table.num_rows
     fitted = (*outcome.trained, *(one.trained for one in outcome.counted))
     alone = {t.terms.task: fit_alone(t, table, _moved(job, t, tables)) for t in fitted}
+    for t in outcome.trained:
+        trees = tree_scores(t, _aligned(t, outcome, table))
+        alone[t.terms.task] = replace(alone[t.terms.task], trees=trees)
     scores, why = _scores(federation, alone, total)
     scored, reasons_of = scored_rows(outcome, total, table)
     drifted = score_metrics(outcome, table)

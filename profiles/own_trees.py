@@ -31,9 +31,11 @@ def tree_scores(trained: Trained, aligned: pa.Table) -> np.ndarray | None:
         trained: whose label and folds are taken.
         aligned: the receiver's features of the aligned rows, as they were read.
 
-    Returns: None without folds, of fewer than `FROM_ROWS` labelled rows, and where no column can
-        be split.
+    Returns: None of a model of numbers, without folds, of fewer than `FROM_ROWS` labelled rows, and
+        where no column can be split.
     """
+    if not trained.model.classes or not aligned.column_names:
+        return None
     label, folds = np.asarray(trained.label, np.int8), trained.folds
     known = label >= 0
     if not (folds >= 0).any() or np.count_nonzero(known) < FROM_ROWS:

@@ -13,7 +13,6 @@ from federated.tables.encoding import Encoder
 from profiles.alone import Alone
 from profiles.leaks import LEAK, partners_part, telling_columns
 from profiles.numbers_outputs import ended, measured_numbers
-from profiles.own_trees import tree_scores
 from profiles.reasons import score_reasons, true_zeros
 from profiles.report.measured import (
     Importance,
@@ -54,9 +53,8 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         seen = "on the training rows: no folds were asked for"
     joined = trained.fold_scores if folded else trained.scores
     own = {f"{receiver} alone": alone.fold_scores}
-    trees = tree_scores(trained, aligned) if aligned.column_names else None
-    if trees is not None:
-        own[f"{receiver} alone, trees"] = trees
+    if alone.trees is not None:
+        own[f"{receiver} alone, trees"] = alone.trees
     rows = trained.part_held_out  # no folds: an interval over rows
     alones = [scored(name, label, found, folds, by_rows=rows) for name, found in own.items()]
     alones.sort(key=lambda one: -one.mean_auc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from federated.models import LOGISTIC, LinearPart
 from federated.steps.outcome import Trained
 from federated.tables.encoding import Encoder
 from profiles.alone import fit_alone
+from profiles.held_out import held_out_scores
 from profiles.language import language
 from profiles.own_trees import FROM_ROWS, tree_scores
 from profiles.report.sentences import _model_words
@@ -78,7 +80,8 @@ def test_where_trees_are_not_tried(why: str) -> None:
 @pytest.mark.parametrize("crossed", [True, False])
 def test_the_gain_is_over_the_better_own_model(crossed: bool) -> None:
     trained, table = world(crossed=crossed)
-    model = measured(trained, fit_alone(trained, table), "bank", table)
+    alone = replace(fit_alone(trained, table), trees=tree_scores(trained, table))
+    model = measured(trained, alone, "bank", table)
     best = "bank alone, trees" if crossed else "bank alone"
     assert model.scores[0].name == best
     assert {score.name for score in model.scores[1:-1]} == {"bank alone", "bank alone, trees"} - {
@@ -91,3 +94,25 @@ def test_the_gain_is_over_the_better_own_model(crossed: bool) -> None:
     assert model.gain_rows.low < change < model.gain_rows.high
     said = _model_words(language("en"), model)
     assert ("does not make up for the model" in said) == crossed
+
+
+def test_the_gain_can_be_reckoned_again_from_held_out_scores() -> None:
+    trained, table = world()
+    alone = replace(fit_alone(trained, table), trees=tree_scores(trained, table))
+    model = measured(trained, alone, "bank", table)
+    outcome: Any = SimpleNamespace(trained=[trained], rows=np.arange(len(table)))
+    job: Any = SimpleNamespace(
+        receiver="bank",
+        profile=SimpleNamespace(entity="", facts=()),
+        party=lambda _: SimpleNamespace(name="bank", table="bank.t", keys=(("id",),)),
+    )
+    facts = table.append_column("id", pa.array(np.arange(len(table))))
+    held = held_out_scores(outcome, {"t": alone}, facts, job)
+    assert held is not None
+    names = {"own": "bank alone", "own_trees": "bank alone, trees", "joined": "joined"}
+    label, by_name = held["label"].to_numpy(), {one.name: one for one in model.scores}
+    for column, name in names.items():
+        assert auc(label, held[column].to_numpy()) == pytest.approx(by_name[name].auc)
+    none = held_out_scores(outcome, {"t": replace(alone, trees=None)}, facts, job)
+    assert none is not None
+    assert none["own_trees"].null_count == len(none)
