@@ -331,7 +331,8 @@ def _segments(
     store = None if federation.models is None else ModelStore(federation.models)
     notes = list[str]()
     by_rules = ruled_segments(job, federation.tables[job.receiver], date.today())
-    if by_rules is None and store is not None and not trained and table.num_rows:
+    every = (*trained, *(one.trained for one in federation.outcome.counted))
+    if by_rules is None and store is not None and not every and table.num_rows:
         found, notes = segments_of_models(job, store, table)
         if found is not None:
             return found, notes
@@ -347,7 +348,6 @@ def _segments(
         if file is not None:
             file.after = found.kept
     if store is not None:
-        every = (*trained, *(one.trained for one in federation.outcome.counted))
         digest = federation.contract.digest
         cut = None
         if found is not None and by_rules is None and encoder is not None:

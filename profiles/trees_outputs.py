@@ -51,8 +51,10 @@ def trees_importance(trained: Grown, receiver: str) -> tuple[Importance, ...]:
     """How far each own column, and each partner's as a whole, moves log odds."""
     names = [each.name for each in _bins(trained)]
     spread = trained.moved.std(axis=0) if len(trained.moved) else np.zeros(trained.moved.shape[1])
+    ways = {c: 1 for one in trained.terms.rising if one.party == receiver for c in one.columns}
+    ways |= {c: -1 for one in trained.terms.falling if one.party == receiver for c in one.columns}
     own = [
-        Importance(receiver, column_words(name), float(size))
+        Importance(receiver, column_words(name), float(size), ways.get(name, 0))
         for name, size in zip(names, spread[: len(names)], strict=True)
     ]
     theirs = [

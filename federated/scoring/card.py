@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +44,8 @@ def card(part: ModelPart) -> list[tuple[str, str]]:
         ("rows", f"{about['rows']:,} shared{_labelled(part)}"),
         ("quality", _quality(part)),
     ]
+    if "asked" in about:
+        lines.append(("grown", _grown(part, about["asked"])))
     weights = [f"{name} {share:.0%}" for name, share in _by_party(part)]
     if weights:
         lines.append(("importance", f"{', '.join(weights)} of what moves scores"))
@@ -52,6 +54,30 @@ def card(part: ModelPart) -> list[tuple[str, str]]:
         "those of the training are scored worse: see the drift that a scoring reports"
     )
     return [*lines, *found, ("limits", limits), ("hash", part.digest)]
+
+
+def _grown(part: ModelPart, asked: Mapping[str, Any]) -> str:
+    """How trees were grown, as the contract asked; who has the label knows how many there are."""
+    trees = part.trees
+    many = f"up to {asked['trees']}"
+    if isinstance(trees, LabelModel):
+        many = f"{len(trees.forest.trees)} of {many}"
+    found = [
+        f"{many} trees of up to {asked['depth']} levels",
+        f"learning rate {asked['learning_rate']:g}",
+        f"penalty {asked['penalty']:g}",
+        f"least weight of a side {asked['least_weight']:g}",
+    ]
+    if asked["least_rows"]:
+        found.append(f"{asked['least_rows']:,} rows on each side of a split at least")
+    if asked["subsample"] not in (0, 1):
+        found.append(f"each tree on {asked['subsample']:.0%} of the rows")
+    if asked["early_stop"]:
+        found.append(f"ended after {asked['early_stop']} trees that bring nothing (early_stop)")
+    for way, said in (("rising", "rise"), ("falling", "fall")):
+        if asked[way]:
+            found.append(f"scores only {said} with {', '.join(asked[way])}")
+    return "; ".join(found)
 
 
 def _feature(part: ModelPart) -> str:
@@ -197,7 +223,7 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
     if isinstance(part.trees, LabelModel):
         return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees, part.partners))
     if isinstance(part.trees, HiddenLabelModel):
-        return ("tree", "node", "split", "value"), list(_hidden_nodes(part.trees))
+        return ("tree", "node", "split", "value"), list(_hidden_nodes(part.trees, part.partners[0]))
     if isinstance(part.trees, FeatureModel | HiddenFeatureModel):
         words = part.trees.words()
         return ("number", "goes left"), [(str(at), text) for at, text in enumerate(words)]
@@ -257,11 +283,12 @@ def _nodes(model: LabelModel, partners: Sequence[str]) -> Iterator[Row]:
             yield str(number), str(place), words, f"{tree.gain[place]:.6g}", value
 
 
-def _hidden_nodes(model: HiddenLabelModel) -> Iterator[Row]:
+def _hidden_nodes(model: HiddenLabelModel, partner: str) -> Iterator[Row]:
     layout, nodes = model.binning.layout, model.splits.shape[1]
+    theirs = f"a split of {partner}'s, which one is not told"
     for number, (splits, values) in enumerate(zip(model.splits, model.values, strict=True)):
         for node, split in enumerate(splits.tolist()):
-            words = model.binning.words(*layout.split(split)) if split >= 0 else "the partner's"
+            words = model.binning.words(*layout.split(split)) if split >= 0 else theirs
             yield str(number), str(node), words, ""
         for leaf, value in enumerate(values.tolist()):
             yield str(number), str(nodes + leaf), "leaf", f"{value * 2.0**-VALUE_BITS:+.6g}"

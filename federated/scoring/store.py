@@ -126,9 +126,11 @@ class ModelStore:
         return of_task[0].id
 
     def others(self, part: ModelPart) -> list[str]:
-        """Ids and days of the other models that are kept of the same task, the last one first."""
+        """The other models that are kept of the same task, the last one first, each in words: its
+        id, kind, day and AUC.
+        """
         found = [one for one in self.parts()[0] if one.task == part.task and one.id != part.id]
-        return [f"{one.id} trained {_day(one)}" for one in found]
+        return [f"{one.id} ({one.model}) trained {_day(one)}{_auc(one)}" for one in found]
 
     def _begun(self, named: str) -> str:
         """The id, or that of which it is the beginning; empty: it is neither."""
@@ -147,6 +149,10 @@ class ModelStore:
                 hint="fedprofile model ls shows them",
             )
         return of_task
+
+
+def _auc(part: ModelPart) -> str:
+    return f", AUC {part.card['auc']:.3f}" if "auc" in part.card else ""
 
 
 def _day(part: ModelPart) -> str:

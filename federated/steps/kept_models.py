@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import EvidenceEncoder
-from federated.contract.kinds.train import carded, private
+from federated.contract.kinds.train import boosted, carded, private
 from federated.contract.kinds.train_vertical import row_bits_of
 from federated.contract.terms import Contract, TrainTerms
 from federated.counted import auc_of_counts, width_of
@@ -155,7 +155,7 @@ def _keep(
         types={name: refuse_unclear(table, name, work.me.table).kind for name in features},
         told=told,
         spread=Spread.of_training(table, features, scores),
-        card={"rows": table.num_rows, **card, **_scale(terms), **_told(terms)},
+        card={"rows": table.num_rows, **card, **_scale(terms), **_told(terms), **_asked(terms)},
         salt=salt.hex(),
         align=_align(contract),
         trees=trees,
@@ -171,6 +171,19 @@ def _scale(terms: TrainTerms) -> dict[str, Any]:
     if not carded(terms):
         return {}
     return {n: getattr(terms, n) for n in ("points", "odds", "double", "high")}
+
+
+def _asked(terms: TrainTerms) -> dict[str, Any]:
+    """What the contract asked of trees: all of its parties know it."""
+    if not boosted(terms):
+        return {}
+    names = ("trees", "depth", "least_rows", "early_stop")
+    found: dict[str, Any] = {name: getattr(terms, name) for name in names}
+    for name in ("learning_rate", "penalty", "least_weight", "subsample"):
+        found[name] = getattr(terms, name) / 1000
+    for name in ("rising", "falling"):
+        found[name] = [f"{one.party}.{c}" for one in getattr(terms, name) for c in one.columns]
+    return {"asked": found}
 
 
 def _told(terms: TrainTerms) -> dict[str, Any]:

@@ -55,8 +55,14 @@ class TrainTrees(TrainBoosted):
         names = (contract.receiver, *terms.partners)
         brought = {(name, each) for name in names for each in contract.features(terms, name)}
         going = [(one.party, each) for one in _going(terms) for each in one.columns]
-        if len(set(going)) < len(going) or not set(going) <= brought:
-            raise PeerError("trees that rise or fall with columns that nobody brings, or twice")
+        odd = [one for one in going if one not in brought or going.count(one) > 1]
+        if odd:
+            (party, column), there = odd[0], odd[0] in brought
+            why = "named twice, once allowed" if there else "which it does not bring"
+            raise PeerError(
+                f"'{terms.task}' rising, falling: {party}.{column} found, {why}",
+                hint="a column that is in features, in one of the two, once",
+            )
         most, least = joined_rows(contract, terms.partners), _least(terms)
         if most < least and all(contract.party(name).rows for name in names):
             raise PeerError(f"trees of at most {most:,} rows, at least {least:,} needed")

@@ -131,7 +131,7 @@ def test_a_store_seals_keeps_the_first_and_finds_by_name_or_task(tmp_path: Path)
     assert store.read(one.id).digest == one.digest
     assert [each.id for each in store.parts()[0]] == [later.id, one.id]
     assert store.find("churn").id == store.find("ac").id == later.id
-    assert store.others(later) == [f"{one.id} trained 2023-11-14"]
+    assert store.others(later) == [f"{one.id} (logistic) trained 2023-11-14"]
     for named, why in (
         ("a", "2 models begin"),
         ("x", "no model or task"),
@@ -192,6 +192,26 @@ def test_the_commands_list_show_and_export(tmp_path: Path) -> None:
         assert out.stat().st_mode & 0o077 == 0
         assert "ef" * 32 not in out.read_text()  # the salt would open the hash
     assert json.loads((tmp_path / "m.json").read_text())["numbers"][0]["column"] == "a"
+
+
+def test_a_card_says_how_trees_were_grown() -> None:
+    """As the contract asked; who has the label knows how many trees there are."""
+    asked = {
+        "trees": 40, "depth": 2, "learning_rate": 0.2, "penalty": 1.0, "least_weight": 1.0,
+        "least_rows": 20, "subsample": 1.0, "early_stop": 5,
+        "rising": ["bank.a"], "falling": ["bureau.b"],
+    }  # fmt: skip
+    own, theirs = (
+        replace(one, card={**one.card, "asked": asked}) for one in (trees(LABEL), trees(FEATURE))
+    )
+    said = dict(card(own))["grown"]
+    assert said == (
+        "2 of up to 40 trees of up to 2 levels; learning rate 0.2; penalty 1; least weight of a "
+        "side 1; 20 rows on each side of a split at least; ended after 5 trees that bring nothing "
+        "(early_stop); scores only rise with bank.a; scores only fall with bureau.b"
+    )
+    assert dict(card(theirs))["grown"] == said.removeprefix("2 of ")
+    assert "grown" not in dict(card(trees(LABEL))), "a part of an earlier version"
 
 
 def test_models_are_removed_by_name_all_or_none(tmp_path: Path) -> None:
