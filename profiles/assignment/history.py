@@ -62,19 +62,25 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
         targets: `targets.parquet` of a run.
         contacts: CSV or Parquet with a row a lead: `entity`, `manager` (who has it at the end),
             `contacted` (a day, or nothing); optionally `product`, and `outcome` (0 or 1). A lead
-            without a row was not contacted.
+            with a manager and without a row is left out and counted: nobody says what became of it.
         listed: the day on which managers got the list.
         history: a Parquet file, made if it is not there. Leads of this list that it has already are
             replaced.
 
     Raises:
-        InputError: a file, a column or a value that does not fit.
+        InputError: a file, a column or a value that does not fit, or contacts none of which is
+            about the list.
     """
     leads = _read(targets, ["product", "entity", "manager"])
     met = _read(contacts, ["entity", "manager", "contacted"])
     lost: dict[str, int] = {}
     keys = ["product", "entity"] if "product" in met.column_names else ["entity"]
     place = _places(leads, met, keys, contacts, lost)
+    managed = pc.is_valid(compared(leads.column("manager"))).to_numpy(zero_copy_only=False)
+    untold = (place < 0) & managed
+    if many := int(np.count_nonzero(untold)):
+        lost["leads with a manager, of which the contacts have no row"] = many
+        leads, place = leads.filter(pa.array(~untold)), place[~untold]
     known = place >= 0
     of = pa.array(np.where(known, place, 0), mask=~known)
     mine, theirs = compared(leads.column("manager")), compared(met.column("manager").take(of))
@@ -129,7 +135,13 @@ def _read(path: Path, needed: list[str]) -> pa.Table:
             f"{path.name}: no column {missing[0]!r}; {', '.join(needed)} are needed, found "
             f"{', '.join(columns[:12])}"
         )
-    return table.load(columns, keys=[c for c in columns if c in ("product", "entity", "manager")])
+    keys = [name for name in columns if name in ("product", "entity", "manager")]
+    found = table.load(columns, keys=keys)
+    for name in keys if path.suffix == ".csv" else ():
+        # a CSV of a run keeps zeros in front by a mark, which is no part of the name
+        text = pc.replace_substring_regex(found.column(name).cast(pa.string()), "^'", "")
+        found = found.set_column(found.column_names.index(name), name, text)
+    return found
 
 
 def _places(
@@ -149,6 +161,13 @@ def _places(
     others = pc.invert(pc.is_in(theirs, value_set=mine.drop_null()))
     if many := int(pc.sum(others).as_py() or 0):
         lost["contacts with nobody on the list"] = many
+    if met.num_rows and not bool(pc.any(pc.invert(others)).as_py()):
+        raise InputError(
+            f"{contacts.name}: none of {met.num_rows:,} rows is about one of {leads.num_rows:,} "
+            f"leads of the list, by {' and '.join(keys)}",
+            hint="are they written alike in both? spreadsheets drop zeros in front; letters count "
+            "as they are",
+        )
     found = pc.index_in(mine, value_set=theirs, skip_nulls=True).fill_null(-1)
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 

@@ -73,7 +73,7 @@ def uplift_of(
     else:
         people, lost = _known(people, campaign, asked)
         values = _joined(people, campaign, outcomes, asked, lost)
-    reached = None if contacts is None else _reached(people, contacts, asked, lost)
+    reached = None if contacts is None else _reached(people, campaign, contacts, asked, lost)
     return from_people(
         _text(people, asked.arm),
         {name: values[:, place] for place, name in enumerate(asked.outcomes)},
@@ -128,9 +128,10 @@ def _joined(
     """`float64[people, outcomes]`: each one's rows added up."""
     days = [asked.day] if asked.day else []
     found = _load(outcomes, [asked.entity, *days], asked.outcomes)
+    names = _text(people, asked.entity)
+    _about(_text(found, asked.entity), names, outcomes, campaign)
     if asked.day and asked.since is not None:
         found = _since(found, outcomes, asked, lost)
-    names = _text(people, asked.entity)
     whole = pc.unique(names)
     place = pc.index_in(_text(found, asked.entity), whole)
     others = place.null_count
@@ -167,10 +168,24 @@ def _since(found: pa.Table, outcomes: Path, asked: Asked, lost: dict[str, int]) 
     return found.filter(pa.array(~early))
 
 
-def _reached(people: pa.Table, contacts: Path, asked: Asked, lost: dict[str, int]) -> np.ndarray:
+def _about(found: pa.Array, names: pa.Array, file: Path, campaign: Path) -> None:
+    """Refuses rows none of which names anybody of the campaign: all would have had nothing."""
+    if len(found) and not pc.any(pc.is_in(found, value_set=names)).as_py():
+        raise InputError(
+            f"{file.name}: none of {len(found):,} rows names one of {len(names):,} people of "
+            f"{campaign.name}",
+            hint="are they written alike in both? spreadsheets drop zeros in front; letters "
+            "count as they are",
+        )
+
+
+def _reached(
+    people: pa.Table, campaign: Path, contacts: Path, asked: Asked, lost: dict[str, int]
+) -> np.ndarray:
     """`bool[people]`: who was reached."""
     met = pc.drop_null(pc.unique(_text(_load(contacts, [asked.entity], ()), asked.entity)))
     names = _text(people, asked.entity)
+    _about(met, names, contacts, campaign)
     if others := int(pc.sum(pc.invert(pc.is_in(met, names))).as_py() or 0):
         lost["contacts with nobody in the campaign"] = others
     return np.asarray(pc.is_in(names, met).to_numpy(zero_copy_only=False), bool)

@@ -147,7 +147,7 @@ def _lines(one: Measured) -> list[str]:
     lines.append(f"  effect of being listed {_change(of.difference, of.low, of.high, share)}")
     if one.verdict == "cannot tell":
         lines += [f"  {why}" for why in _why(one)]
-        if isfinite(of.smallest):
+        if isfinite(of.smallest) and of.smallest:  # 0: nobody differs from anybody
             lines.append(
                 f"  the smallest effect that this list can show: {_points(of.smallest, share)}"
             )

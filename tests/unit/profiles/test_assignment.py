@@ -252,6 +252,19 @@ def test_right_is_kept_and_contacted_within_ten_days(tmp_path: Path) -> None:
     assert "right (kept, and contacted within 10 days): 1, 20.0%" in shown.output
 
 
+def test_leads_of_which_nobody_says_anything_are_no_failures(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    contacts.write_text("entity,manager,contacted\n001,Wu,2026-07-05\n002,Wu,\n")
+    history = tmp_path / "leads.parquet"
+    found = load_leads(targets, contacts, LISTED, history)
+    assert (found.leads, found.unassigned, found.kept, found.right) == (3, 1, 2, 1)
+    assert found.left_out == {"leads with a manager, of which the contacts have no row": 2}
+    contacts.write_text("entity,manager,contacted\n003,Li,2026-07-05\n")
+    assert load_leads(targets, contacts, LISTED, history).history == 4  # what was known stays
+    table = pd.read_parquet(history).set_index("entity").right
+    assert table.to_dict() == {"001": True, "002": False, "003": True, "005": False}
+
+
 def test_a_list_in_csv_goes_with_one_in_parquet_and_types_that_changed_are_told(
     tmp_path: Path,
 ) -> None:
@@ -278,6 +291,7 @@ def test_a_list_in_csv_goes_with_one_in_parquet_and_types_that_changed_are_told(
         assert kept.schema.field("matched").type == pa.bool_()
         assert kept.column("matched").to_pylist() == more["matched"].to_pylist() * 2
         assert "reasons" not in kept.column_names
+        assert pc.sum(kept.column("right")).as_py() == 1  # a CSV's '001 is 001
     old = history.read_bytes()
     for name, values in (("offer_value", ["low"] * 5), ("matched", [1] * 5)):
         place = typed.column_names.index(name)
@@ -294,6 +308,8 @@ def test_a_list_in_csv_goes_with_one_in_parquet_and_types_that_changed_are_told(
         ("entity,manager,contacted\n001,Wu,5 July\n", "1 of 1 values of 'contacted' are no days"),
         ("entity,manager,contacted\n001,Wu,\n001,Li,\n", "1 rows repeat a lead"),
         ("entity,manager,contacted,outcome\n001,Wu,,2\n", "1 outcomes are neither 0 nor 1"),
+        ("entity,manager,contacted\n1,Wu,\n2,Li,\n", "none of 2 rows is about one of 5 leads"),
+        ("entity,product,manager,contacted\n001,laon,Wu,\n", "of the list, by product and entity"),
     ],
 )
 def test_contacts_that_do_not_fit_change_nothing(tmp_path: Path, text: str, said: str) -> None:

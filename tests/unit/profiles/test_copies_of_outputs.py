@@ -52,7 +52,7 @@ def test_exports_and_histories_are_without_the_person(run: Path, tmp_path: Path)
     export(run, str(base))
     export(run, str(book))
     contacts, history = tmp_path / "contacts.csv", tmp_path / "history.parquet"
-    contacts.write_text("entity,manager,contacted\nC2,M2,2026-07-02\nC3,M1,2026-07-03\n")
+    contacts.write_text("entity,manager,contacted\nC1,M1,\nC2,M2,2026-07-02\nC3,M1,2026-07-03\n")
     load_leads(run / "targets.parquet", contacts, date(2026, 7, 1), history)
     before = history.stat().st_mode
     every = {"bank.duckdb", "bank.xlsx", "history.parquet"}

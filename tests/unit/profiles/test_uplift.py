@@ -136,6 +136,8 @@ def test_several_rows_of_a_person_add_up_and_early_ones_do_not_count(files: Path
         ("", (*SALES, "--out", "effects.doc"), ".csv or .parquet needed"),
         ("both arms", SALES, "1 people are in more than one arm"),
         ("one arm", SALES, "nobody was listed"),
+        ("zeros", SALES, "sales.csv: none of "),
+        ("zeros", ("--outcome", "sold", "--contacts", "calls.csv"), "calls.csv: none of "),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_to_do(
@@ -147,6 +149,8 @@ def test_what_does_not_fit_is_refused_with_what_to_do(
         people = pd.concat([people, first])
     elif change == "one arm":
         people["arm"] = "control"
+    elif change == "zeros":  # as a spreadsheet leaves them, all of other letters here
+        people = people.assign(entity="x" + people.entity.str.lstrip("0"), sold="1")
     people.to_csv(files / "campaign.csv", index=False)
     shown = called(files, *words)
     assert shown.exit_code, shown.output
