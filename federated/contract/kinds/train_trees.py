@@ -99,8 +99,8 @@ class TrainTrees(TrainBoosted):
                 )
             for partner in terms.partners:
                 others = (
-                    "; of other partners nothing but, by the clock, roughly on which levels they "
-                    "split"
+                    "; of other partners, by the messages and the time between its turns, on "
+                    "which levels they split, one bit a level, and when their bits are spent"
                 ) * (len(terms.partners) > 1)
                 yield Disclosure(
                     step,
