@@ -176,8 +176,9 @@ def write_branch_rows(
     report = _report(
         job, model, measured, lists, found, scores, total, int(np.count_nonzero(whole))
     )
+    report = replace(report, synthetic=tables.about(where).synthetic)
     files = _write(job, folder, shown, lists)
-    metrics = _metrics(job, model, report, score)
+    metrics = _metrics(job, model, report, score) | {"synthetic": report.synthetic}
     if earlier is not None:
         change = change_since(earlier, folder, metrics)
         report, metrics["since"] = replace(report, change=change), change_metrics(change)

@@ -49,14 +49,17 @@ def reason_words(t: Language, reason: str) -> str:
 
 
 def reasons_for(t: Language, reasons: Sequence[str]) -> list[str]:
-    """What speaks for the call, in words; all of it where nothing raises the score.
+    """What speaks for the call, in words: what raises the score, or that nothing stands out.
 
     >>> from profiles.language import language
     >>> reasons_for(language("en"), ["late_bills high (+0.31)", "age low (-0.10)"])
     ['late_bills high']
     """
-    read = [found[1] for one in reasons if (found := _MOVES.fullmatch(one)) and found[2] == "+"]
-    words = read or [_MOVES.sub(r"\1", one) for one in reasons]
+    moves = [(_MOVES.fullmatch(one), one) for one in reasons]
+    words = [found[1] for found, _ in moves if found and found[2] == "+"]
+    words = words or [one for found, one in moves if found is None]
+    if reasons and not words:
+        return [t.say("sheet.none")]
     return [
         t.say("sheet.partner", partner=one.removeprefix("partner "))
         if one.startswith("partner ")

@@ -215,6 +215,18 @@ def test_many_rows_are_measured_in_blocks_and_an_own_model_is_fitted_on_some(
     assert some.scores[0].auc != whole.scores[0].auc
 
 
+def test_rows_that_are_made_up_are_told(world: Path) -> None:
+    bound = BOUND.format("north").replace("path =", "synthetic = true\npath =", 1)
+    (world / "made-up.toml").write_text(bound)
+    out = world / "made-up"
+    said(world, "north", "--tables", str(world / "made-up.toml"), "--out", str(out))
+    assert json.loads((out / "metrics.json").read_text())["synthetic"] is True
+    assert "ynthetic data" in (out / "report.html").read_text()
+    plain = written(world, "north")
+    assert json.loads((plain / "metrics.json").read_text())["synthetic"] is False
+    assert "ynthetic data" not in (plain / "report.html").read_text()
+
+
 def test_a_report_in_chinese_and_values_that_are_missing(world: Path) -> None:
     people = pd.read_parquet(world / "people-south.parquet")
     people.loc[5, "a"] = np.nan

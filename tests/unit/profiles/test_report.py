@@ -159,6 +159,10 @@ def test_money_is_whole_in_sentences_and_adds_up() -> None:
     assert [numbers.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
     assert said.reason_words(EN, "age low (-0.18)") == "age low ↓"
     assert said.reason_words(EN, "no number") == "no number"
+    against = ["age low (-0.18)", "partner telecom (-4.06)"]
+    assert said.reasons_for(EN, against) == ["nothing stands out"]
+    assert said.reasons_for(EN, [*against, "no number"]) == ["no number"]
+    assert said.reasons_for(EN, []) == []
 
 
 def test_headings_descend_and_every_picture_has_words() -> None:
