@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import ibis
 from ibis import Expr
 
-from profiles.flows.values import as_text, is_whole
+from profiles.flows.values import as_text, half_width, is_whole
 
 __all__ = ["add_day", "carries_zone", "drops_clock", "half_days"]
 
@@ -37,7 +37,7 @@ _BRACKET = f"( *{_OPEN}.*)?"
 _ZONE = (
     f"({_OPEN}?[A-Za-z]{{2}}|[Zz]{_BRACKET}$"  # EST, UTC+8, Asia/Shanghai; Z
     f"|[+-](0?[0-9]|1[0-4])(:?[0-9]{{2}})?{_BRACKET}$"
-    "|[^ -~]{0,8}[时時][间間])"  # 北京时间
+    f"|{_OPEN}?[^ -~時时點点分秒周週星])"  # 北京时间, 东京; no unit of a clock, no day of a week
 )
 
 
@@ -96,8 +96,8 @@ def add_day(table: Any, column: str, made: str, dates: str, stored: str, zone: s
 
 def carries_zone(column: Any, dates: str) -> Any:
     """Whether a text has a zone behind its time of day, which `dates` has no place for: an offset
-    or Z, or letters (`+08:00`, `-0500`, `EST`, `UTC+8`, `Asia/Shanghai`, `北京时间`). Read without
-    it, it would be an hour of another zone, often another day."""
+    or Z, or letters (`+08:00`, `-0500`, `EST`, `UTC+8`, `Asia/Shanghai`, `东京`), in full width
+    too. Read without it, it would be an hour of another zone, often another day."""
     return _zoned(as_text(column), dates) if column.type().is_string() else ibis.literal(False)
 
 
@@ -107,8 +107,10 @@ def half_days(column: Any, dates: str) -> Any:
         return ibis.literal(False)
     text = as_text(column)
     # 下午 may stand before the hour, and the text then goes on by figures alone
-    some = ibis.ifelse(text.length() > _end(dates), text.re_search("[AaPp上下中晚凌]"), False)
-    return ibis.ifelse(some, _half(text, dates), False)
+    some = ibis.ifelse(
+        text.length() > _end(dates), text.re_search("[AaPpＡａＰｐ上下中晚凌]"), False
+    )
+    return ibis.ifelse(some, _half(half_width(text), dates), False)
 
 
 def drops_clock(column: Any, dates: str) -> Any:
@@ -119,11 +121,12 @@ def drops_clock(column: Any, dates: str) -> Any:
     return ibis.ifelse(text.length() > end, clock & ~_zoned(text, dates), False)
 
 
-def _zoned(text: Any, dates: str) -> Any:
+def _zoned(said: Any, dates: str) -> Any:
+    text = half_width(said)
     # behind the last place: in "hh:mi dd-mm-yyyy" what looks like a zone is a part of the date
     marked = text.re_search(f"^.{{{_end(dates)}}}.*{_ZONE}")
     marked = marked & text.re_search(_beside_clock(_ZONE, dates)) & ~_half(text, dates)
-    return ibis.ifelse(_goes_on(text, dates), marked, False)
+    return ibis.ifelse(_goes_on(said, dates), marked, False)
 
 
 def _goes_on(text: Any, dates: str) -> Any:

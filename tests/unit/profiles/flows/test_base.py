@@ -140,7 +140,8 @@ def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) 
 ZONES = (
     "Z", "z", "-05:00", "+0000", "+08", " +08:00", " UTC", "GMT+8", "+08:00[Asia/Shanghai]",
     " EST", " UTC+8", "America/New_York", " GMT+0800 (China Standard Time)", " (CST)",
-    " 北京时间", " PM EST",
+    " 北京时间", " PM EST", "＋08:00", "\uff0d05:00", "\u221205:00", "\u201305:00", " Ｚ",
+    " ＥＳＴ", " ＵＴＣ＋８", "東京", " 美东", "（纽约）",
 )  # fmt: skip
 CLOCKS = ("T20:30:00", " 20:30", "T20:30:00.123456", "T203000", " 20.30.00", "T20")
 BARE = (
@@ -194,6 +195,10 @@ def test_a_text_that_carries_a_zone_is_refused_and_not_read_as_another_zones_hou
         ("yyyy-mm-dd hh:mi", "2026-06-30 08:30 PM", None),
         ("yyyy-mm-dd hh:mi", "2026-06-30 下午08:30", None),
         ("yyyy-mm-dd hh:mi", "2026-06-30 20:30:15.123", 73800),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 20:30 星期二", 73800),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 08:30 ＰＭ", None),
+        ("yyyy-mm-dd hh:mi:ss", "2026-06-30 20:30:00 ＵＴＣ＋８", None),
+        ("yyyy-mm-dd hh:mi:ss", "2026-06-30 20:30:00东京", None),
     ],
 )
 def test_what_a_form_has_a_place_for_is_no_zone(form: str, text: str, second: int | None) -> None:
