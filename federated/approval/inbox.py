@@ -43,6 +43,7 @@ from psi.protocol import InputError, MisuseError, PeerError, Refused
 __all__ = ["Inbox", "Waiting", "Word", "owned_json", "user_name"]
 
 _LARGEST = 1 << 20
+_VOID = "taken back"
 
 
 class Inbox:
@@ -189,14 +190,28 @@ class Inbox:
 
         The mark is on the disk, whole, when this returns: a power failure brings no word back.
         """
+        return self._mark(decided, session.hex()) or self._free(decided, session)
+
+    def take_back(self, session: bytes) -> bool:
+        """Void what officers approved in this session, for it and all others.
+
+        False where no officer has approved it, or the words have taken effect.
+        """
+        mine = next((e for e in self.all() if e.request.session == session), None)
+        if mine is None or mine.rule or mine.word is None or not mine.word.approved:
+            return False
+        return self._mark(session, _VOID)
+
+    def _mark(self, decided: bytes, text: str) -> bool:
+        """Write down, once for all, on what a session's words are spent; False if they are."""
         make_folder(self._spent)
         file = self._spent / decided.hex()
-        beside = file.with_name(f".{file.name}.{session.hex()}")
-        write_atomic(beside, session.hex())
+        beside = file.with_name(f".{file.name}.{text}")
+        write_atomic(beside, text)
         try:
             os.link(beside, file)
         except FileExistsError:
-            return self._free(decided, session)
+            return False
         finally:
             beside.unlink(missing_ok=True)
         sync_folder(self._spent)
@@ -252,7 +267,14 @@ class Inbox:
         entry = Waiting(request=request, ends=ends, user=user, rule=rule, asker=asker)
         words = [word for word in self._words(session) if self._counting(word, entry)]
         words.sort(key=lambda word: (word.approved, word.made))
-        return replace(entry, words=tuple(words), needed=self._counting.needed(entry))
+        needed, void = self._counting.needed(entry), self._void(session)
+        return replace(entry, words=tuple(words), needed=needed, void=void)
+
+    def _void(self, session: bytes) -> bool:
+        try:
+            return (self._spent / session.hex()).read_text("utf-8") == _VOID
+        except OSError:  # there is none, or an officer who is another user may not look
+            return False
 
     def _words(self, session: bytes) -> Iterator[Word]:
         for file in self.folder.glob(f"{session.hex()}.decision.*"):

@@ -66,7 +66,7 @@ class Waiting:
 
     `rule` is what approved it without a word, as the ledger names it ("rule monthly"), or "".
     `asker` is who had this party propose it, with a key of his own; `needed` how many officers
-    must approve.
+    must approve. `void`: it was approved, and the job was stopped before the words took effect.
     """
 
     request: Request
@@ -76,6 +76,7 @@ class Waiting:
     rule: str = ""
     asker: Person | None = None
     needed: int = 1
+    void: bool = False
 
     @property
     def word(self) -> Word | None:
@@ -102,7 +103,9 @@ class Waiting:
         return self.request.contract.proposer == self.request.me
 
     def state(self, now: float) -> str:
-        """waiting, approved, denied or expired."""
+        """waiting, approved, denied, expired, or refused: an approval that was taken back."""
+        if self.void:
+            return "refused"
         if self.rule:
             return "approved"
         if self.word is not None:

@@ -190,23 +190,34 @@ def stop(
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs begin with {job[:64]!r}", hint="fedprofile node jobs")
     row, place = found[0], NodeHome.open(home)
+    taken = _take_back(inbox_of(home)[0], row["session"])
     marked = not row["live"] and _mark_to_end(place.jobs / row["session"])
     try:
         stopped = ask(home / "node.sock", op="stop", job=row["session"])["stopped"]
     except EnvironmentFailed:
-        if not marked:
+        if not marked and not taken:
             raise
         stopped = False
     if stopped:
         typer.echo(f"{job} is stopped")
     elif marked:
         typer.echo(f"{job} is stopped: the others are told once the node runs")
+    elif taken:
+        typer.echo(f"{job} is stopped: the yes to it counts no more")
     else:
         own = row["proposer"] == place.name
         raise InputError(
             f"{job} does not run at this node: it is {plain(row['state'])}",
             hint=f"this party's own run: fedprofile job stop {row['id']} --hub" if own else "",
         )
+
+
+def _take_back(inbox: Any, session: str) -> bool:
+    """Void an approval that has not taken effect: what is asked anew is decided anew."""
+    try:
+        return bool(inbox.take_back(bytes.fromhex(session)))
+    except OSError:  # an officer who is another user: a node that runs does it
+        return False
 
 
 def _mark_to_end(folder: Path) -> bool:

@@ -132,9 +132,11 @@ def _proposer(found: Found, running: Row) -> str:
 
 
 def _why(found: Found, state: str, running: Row) -> str:
-    told = found.told
-    if not found.live and state in _AT_REST and _is_to_end(found.folder):
+    told, void = found.told, found.entry is not None and found.entry.void
+    if not found.live and (state in _AT_REST or void) and _is_to_end(found.folder):
         return "an officer has stopped it: the others are told once the node runs"
+    if void and state == "refused":
+        return "this party's officer stopped it, and the yes to it counts no more"
     if told.left and state in _LEFT:
         return left_words(told.left, told.left_by)
     if found.halted and state == "interrupted":

@@ -63,6 +63,8 @@ def state_of(found: Found, now: float) -> str:
     word = entry.state(now) if entry is not None else ""
     if told.finished:
         return "done"
+    if entry is not None and entry.void and not told.signed and not found.live:
+        return "refused"
     if found.live == "waiting":  # for its proposer, or for an officer
         if told.signed:
             return "interrupted"

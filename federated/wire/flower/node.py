@@ -19,6 +19,7 @@ from typing import Any
 
 from federated.approval.call import VALID, read_call
 from federated.approval.decision import Call, Decider
+from federated.approval.inbox import Inbox
 from federated.approval.policy_file import load_policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
@@ -163,6 +164,8 @@ class NodeDaemon:
 
         One that is at rest is taken up once more, to tell them.
         """
+        if len(name) == _SESSION:
+            Inbox(self.home.desk).take_back(bytes.fromhex(name))
         with self._lock:
             jobs = list(self.jobs.values())
         found = [job for job in jobs if name in (job.id, job.call.session.hex()) and job.live]

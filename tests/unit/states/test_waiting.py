@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -212,3 +213,52 @@ def test_a_node_that_is_revoked(scene: Scene) -> None:
     assert scene.lines("ended")[-1]["error"] == "ShutOut"
     assert scene.row()["why"] == "this party was shut out by the hub"
     assert not list(scene.home.jobs.glob("*/journal"))
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["node runs", "node down"])
+def test_a_stop_takes_an_officers_yes_back(scene: Scene, runs: bool) -> None:
+    """The same question, asked anew, waits for an officer: the yes was to the job that he ended."""
+    name = scene.session.hex()[:8]
+    scene.stop()
+    scene.approve()
+    if runs:
+        scene.cut = True  # its proposer is away
+        scene.start()
+        scene.becomes("approved")
+    assert "is stopped" in scene.say("stop", name, "--now")
+    assert (scene.home.path / "spent" / scene.session.hex()).read_text() == "taken back"
+    if not runs:
+        scene.start()
+    scene.becomes("refused")
+    scene.stop()
+    row = scene.row()
+    assert (row["state"], row["next"]) == ("refused", "")
+    scene.approve()
+    assert scene.row()["state"] == "refused"
+    first, scene.session, scene.cut = scene.session.hex(), secrets.token_bytes(32), False
+    scene.folder = scene.folder / "anew"
+    scene.folder.mkdir()
+    scene.comes()
+    scene.start()
+    scene.propose()
+    end = time.monotonic() + 20
+    while True:
+        out = CliRunner().invoke(app, ["jobs", "--json", "--home", str(scene.home.path)]).stdout
+        states = {row["session"]: row["state"] for row in json.loads(out)}
+        if states.get(scene.session.hex()) not in (None, "called"):
+            break
+        assert time.monotonic() < end, states
+        time.sleep(0.05)
+    assert states == {first: "refused", scene.session.hex(): "waiting"}
+
+
+def test_a_yes_to_a_job_that_has_left_is_taken_back(scene: Scene) -> None:
+    scene.bank.stop(Refused("stopped by this party"))
+    assert isinstance(scene.ends(), Refused)
+    scene.becomes("left")
+    scene.approve()
+    assert scene.row()["state"] == "approved"
+    out = scene.say("stop", scene.session.hex()[:8], "--now")
+    assert "is stopped: the yes to it counts no more" in out
+    assert scene.row()["state"] == "refused"
+    assert "the yes to it counts no more" in scene.row()["why"]
