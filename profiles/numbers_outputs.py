@@ -15,7 +15,11 @@ from profiles.goodness import Goodness, goodness
 from profiles.leaks import partners_jump, telling_numbers
 from profiles.report.measured import Model, OutOfTime, importance_of
 
-__all__ = ["ended", "gain", "measured_numbers", "numbers_metrics"]
+__all__ = ["ended", "gain", "measured_numbers", "numbers_metrics", "unfit"]
+
+_NOTHING = 1e-6
+_UNSETTLED = 3.0
+"""Times what noise and chance make: a last gradient beyond that is of a fit that did not settle."""
 
 
 def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -> Model:
@@ -41,6 +45,7 @@ def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.
     shares = (before.mean_explained, after.mean_explained)
     jump = partners_jump(*shares, partners, label)
     warnings = (*telling_numbers(aligned, label, known, receiver), *([jump] if jump else []))
+    warnings = (*unfit(trained, before, after), *warnings)
     return Model(
         task=trained.terms.task,
         model=trained.model.words,
@@ -51,11 +56,60 @@ def measured_numbers(trained: Trained, alone: Alone, receiver: str, aligned: pa.
         positives=0,
         evaluation=seen,
         importance=importance_of(receiver, *columns, theirs),
-        gain=gain(before, after),
+        gain=None if _silent(trained) else gain(before, after),
         out_of_time=_out_of_time(trained, alone, receiver),
         notes=(*trained.encoder.notes, *ended(trained)),
         warnings=warnings,
     )
+
+
+def unfit(trained: Trained, before: Goodness, after: Goodness) -> list[str]:
+    """What the receiver must know before it uses the model: noise, an end far off, a bad measure.
+
+    Args:
+        trained: of a model whose answers are numbers.
+        before, after: how good its own columns alone are, and the joined model.
+    """
+    every = [entry for entry in trained.log if entry["fold"] == -1]
+    chance = float(trained.own_matrix.shape[1] + trained.partner_columns + 1) ** 0.5
+    noise = float(every[-1].get("noise", 0.0)) if every else 0.0
+    found = []
+    if noise > chance:
+        largest = float(np.abs(trained.label[trained.known]).max())
+        found.append(
+            f"Noise that hides a row is {noise / chance:.1f} times as large as what chance leaves "
+            f"of the model: it follows the farthest label ({largest:.6g}, the mean is "
+            f"{float(trained.label[trained.known].mean()):.3g}). What the partner's columns say "
+            "below that is left out, down to the own model alone. A column of your own with far "
+            "values cut off, as label, has less noise."
+        )
+    if _silent(trained):
+        found.append(
+            "The partner's columns add nothing to this model: it is the own one, and its measure "
+            "is of rows that it has seen. No gain is told."
+        )
+    left = trained.gradient_left or 0.0
+    if left > _UNSETTLED * max(noise, chance):
+        found.append(
+            f"The fit did not settle: its last gradient was {left:.2g} standard errors from the "
+            f"optimum, where noise and chance make {max(noise, chance):.2g}."
+        )
+    if trained.unusable:
+        found.append(
+            "This model is worse than the mean label, or no numbers came of it: it is not kept for "
+            "scoring, and its predictions are not to be used."
+        )
+    elif after.mean_explained < before.mean_explained and noise > chance:
+        found.append(f"The joined model explains less than {before.name}: use that.")
+    return found
+
+
+def _silent(trained: Trained) -> bool:
+    """Whether noise left nothing of the partner's part."""
+    if trained.opened is None or not np.isfinite(trained.scores).all():
+        return False
+    theirs = trained.partners()
+    return bool(theirs.size) and float(np.ptp(theirs)) < _NOTHING
 
 
 def numbers_metrics(found: tuple[Goodness, ...]) -> dict[str, Any]:

@@ -408,7 +408,8 @@ def _metrics(
     # what a [[score]] names, where parties have kept their parts
     for each in (*trained, *(one.trained for one in federation.outcome.counted)):
         terms = each.terms
-        if terms.task in ended and not isinstance(each, HiddenGrown) and not terms.offset:
+        kept = not (isinstance(each, HiddenGrown) or terms.offset or each.unusable)
+        if terms.task in ended and kept:
             ended[terms.task]["model"] = model_id(federation.contract.digest, terms.task)
     if ended:
         run["trainings"] = ended

@@ -31,6 +31,7 @@ __all__ = [
     "averaged",
     "fork_products",
     "forked",
+    "held",
     "moved",
     "products",
     "rounded_products",
@@ -49,6 +50,10 @@ SIGMAS = 3.0
 CLEAR = 2.0
 """How many times what noise makes of y·H y it must be: a noisy y bends the metric."""
 """How many standard deviations of its noise s·y must be, to say something."""
+HELD = 16.0
+"""How many times the square of what fresh noise makes is taken off a decrement's: with what stays
+and what a party adds to its own noise makes 2.5 in the mean, most of it by one far column, so that
+one in a hundred is 16 or more."""
 _FARTHEST = 2.0**64
 """Beyond any step, and any multiple of one: what comes of such numbers is a number still."""
 _MOST = 4096 * 2 * MOST_EVALUATIONS
@@ -138,15 +143,16 @@ def products(descent: Descent, gradient: Floats, metric: Metric) -> Floats:
 
     With the pair of the latest step among m: s_i·g, y_i·H g, s_i·y_m, y_i·H y_m, g·H g, the
     variance that noise gives s_m·y_m, and the mean of what it adds to y_m·H y_m. Before the first
-    step g·H g alone.
+    step g·H g and the last of these.
     """
     steps, changes = _with_latest(descent, gradient)
     turned = metric.inverse @ gradient
     own, last = [steps @ gradient, changes @ turned], [float(gradient @ turned)]
+    sizes = [metric.spread]
     if len(descent.step):
         own += [steps @ changes[-1], changes @ (metric.inverse @ changes[-1])]
         sizes = [float(steps[-1] @ metric.noise @ steps[-1]), metric.spread]
-        last += list(rounded_products(np.array(sizes), ROUGHLY))
+    last += list(rounded_products(np.array(sizes), ROUGHLY))
     return rounded_products(np.concatenate([*own, last]))
 
 
@@ -167,21 +173,26 @@ def rounded_products(numbers: Floats, digits: int = DIGITS) -> Floats:
 
 
 def stepped(
-    descent: Descent, gradient: Floats, own: Floats, metric: Metric, whole: Floats
+    descent: Descent,
+    gradient: Floats,
+    own: Floats,
+    metric: Metric,
+    whole: Floats,
+    columns: int = 0,
 ) -> tuple[Descent, float, float]:
     """With the pair of the latest step, if it says something, and a new direction.
 
     Also the Newton decrement by the metric at hand, which is how far the optimum is, in standard
-    errors; and what noise alone makes of it by the first metric, 0 before the first step. `whole`
-    are all parties' `products`; `own` is what the gradient has of this party's own, for these
-    only: the direction is without it by the first metric.
+    errors; and what noise alone makes of it by the first metric. `whole` are all parties'
+    `products`; `own` is what the gradient has of this party's own, for these only: the direction
+    is without it by the first metric. The direction is `held` by all parties' `columns`.
     """
     numbers = [float(number) for number in whole]
     steps, changes = descent.pairs()
     many = len(steps)
     on: list[float] = []
     turned: list[float] = []
-    length, size, spread = numbers[0], many + 1, 0.0
+    length, size, spread = numbers[0], many + 1, max(0.0, numbers[1])
     if len(descent.step):
         on, turned, length = numbers[:many], numbers[size : size + many], numbers[4 * size]
         new_along, new_across = numbers[2 * size : 3 * size], numbers[3 * size : 4 * size]
@@ -203,9 +214,24 @@ def stepped(
                 across=np.array(across).ravel(),
             )
     direction, decrement = _direction(descent, gradient, metric, (on, turned, length))
-    direction = direction + metric.inverse @ own
     # the spread is that of a change: of two gradients
-    return replace(descent, step=direction, gradient=gradient), decrement, (spread / 2) ** 0.5
+    floor = (spread / 2) ** 0.5
+    direction = (direction + metric.inverse @ own) * held(decrement, floor, columns)
+    return replace(descent, step=direction, gradient=gradient), decrement, floor
+
+
+def held(decrement: float, floor: float, columns: int) -> float:
+    """The part of a direction that is taken: all of it where noise is less than rows' own chance.
+
+    `floor` is what fresh noise makes of the decrement, and what stays is about as much again.
+    Chance alone makes about √columns of it. Of larger noise what is left of the square after
+    noise's share counts (a James-Stein factor), so that a step that noise could have made is not
+    taken: of means of counts it would lead far off, where noise is larger still. `columns` is 0
+    where nothing is held back.
+    """
+    if not columns or floor * floor <= columns:
+        return 1.0
+    return max(0.0, 1.0 - HELD * (floor * floor - columns) / max(decrement, floor) ** 2)
 
 
 def forked(
@@ -215,6 +241,8 @@ def forked(
     metric: Metric,
     share: float,
     whole: Floats,
+    floor: float = 0.0,
+    columns: int = 0,
 ) -> tuple[Descent, float]:
     """The first step of the model without some rows, from the weights before the latest direction.
 
@@ -226,12 +254,13 @@ def forked(
         own: what they have of this party's own, as in `stepped`.
         share: which part of the rows stay: the pairs are of all.
         whole: all parties' `fork_products`.
+        floor, columns: by which the step is `held`.
     """
     numbers = [float(number) for number in whole]
     size, many = len(whole) // 2, len(descent.pairs()[0])  # the latest pair may be left out
     at = numbers[:many], numbers[size : size + many], numbers[-1]
     direction, decrement = _direction(descent, fork, metric, at)
-    direction = direction + metric.inverse @ own
+    direction = (direction + metric.inverse @ own) * held(decrement, floor, columns)
     step, gradient = descent.step - direction / share, descent.gradient - fork
     return replace(descent, step=step, gradient=gradient), decrement
 

@@ -236,9 +236,8 @@ class FeatureParty(FeatureEnd):
         if not len(state.gradients) or sent.evaluation != state.number:
             raise PeerError("inner products that are not due")
         evaluation = self._evaluation(state)
-        state = following(
-            evaluation, state, self._penalty, self._metric(state), sent.numbers, [0.0]
-        )
+        given = evaluation, state, self._penalty, self._metric(state), sent.numbers, [0.0]
+        state = following(*given, self._counted(state))
         limits = np.array([self._limit(state.models[model]) for model in evaluation.stepped])
         if len(self._partners) > 1:
             told = Limits(state.number, limits)
@@ -251,7 +250,7 @@ class FeatureParty(FeatureEnd):
         if state.limited or not len(state.limits) or sent.evaluation != state.number:
             raise PeerError("limits that are not due")
         fits = len(sent.limits) == len(state.limits)
-        if not fits or not ((sent.limits > 0) & (sent.limits <= state.limits)).all():
+        if not fits or not ((sent.limits >= 0) & (sent.limits <= state.limits)).all():
             raise PeerError("limits of steps of another number, or out of range")
         return self._onward(replace(state, limits=np.zeros(0)), sent.limits)
 

@@ -19,7 +19,7 @@ from federated.regression.noise import WILD
 from federated.regression.party import Party, Words
 from federated.regression.plan import RegressionPlan
 from federated.regression.results import FeatureFit, Floats
-from federated.regression.schedule import Place, beyond_any, table_bits
+from federated.regression.schedule import Place, beyond_any, holds, table_bits
 from federated.regression.states import Fitting
 from psi.protocol import Context, MisuseError, PeerError, Refused
 
@@ -81,6 +81,12 @@ class FeatureRows(Party[FeatureFit]):
 
         return self._once(("slack", state.number, at), made)
 
+    def _counted(self, state: Fitting) -> int:
+        """By how many columns of all parties steps are held back; 0 where they are not."""
+        if not holds(self._plan):
+            return 0
+        return 1 + state.layout.columns + int(self._raw.shape[1])
+
     def _limit(self, model: Descent) -> float:
         """The part of a step that lets the range of scores grow by GROWTH at most, and stay."""
         if self._plan.link == "linear":
@@ -89,7 +95,7 @@ class FeatureRows(Party[FeatureFit]):
         growth, farthest = max(float(np.ptp(more)), 1e-9), max(float(np.abs(more).max()), 1e-9)
         wider, further = (MOST_RANGE - 1.0 - float(f(scores)) for f in (np.ptp, _farthest))
         parts = int(_PARTS * min(1.0, min(GROWTH, wider) / growth, further / farthest))
-        return max(1, parts) / _PARTS
+        return max(0, parts) / _PARTS
 
     def _points(self, state: Fitting, place: Place) -> Bins:
         def made() -> Bins:

@@ -301,7 +301,7 @@ class LabelParty(LabelRows):
         told = Products(main.number, own)
         grids = [self._grids(fit) for fit in links(state)]
         spans = [max(grid.span for grid in each) for each in zip(*grids, strict=True)] or [0.0]
-        after = following(evaluation, main, self._penalty, metric, own, spans)
+        after = following(evaluation, main, self._penalty, metric, own, spans, self._counted(main))
         same = ("number", "last", "running", "limited", "limits", "models", "log")
         state = with_all(state, **{name: getattr(after, name) for name in same})
         state = with_all(state, gradients=np.zeros(0), noise=np.zeros(0), told=np.zeros(0))
@@ -342,6 +342,7 @@ class LabelParty(LabelRows):
                     "evaluation": each.evaluation,
                     "fold": each.fold,
                     "gradient_left": each.left,
+                    "noise": each.floor,
                     "range": each.span,
                 }
                 for each in fit.log
@@ -380,7 +381,7 @@ class LabelParty(LabelRows):
 
     def _check_limits(self, fit: Fitting, limits: Floats) -> None:
         taken = self._planned(fit)[fit.number - 1].stepped
-        if len(limits) != len(taken) or not ((limits > 0) & (limits <= 1)).all():
+        if len(limits) != len(taken) or not ((limits >= 0) & (limits <= 1)).all():
             raise PeerError("limits of steps of another number, or out of range")
 
     def _limited(self, state: Joined, limits: Floats) -> Joined:

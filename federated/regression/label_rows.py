@@ -24,6 +24,7 @@ from federated.regression.schedule import (
     Places,
     beyond_any,
     farthest_bits,
+    holds,
     scale_bits,
     schedule,
     table_bits,
@@ -79,6 +80,10 @@ class LabelRows(Role[LabelFit]):
     @property
     def _looks(self) -> bool:
         return self._plan.link != "linear"
+
+    def _counted(self, fit: Fitting) -> int:
+        """By how many columns steps are held back; 0 of classes."""
+        return self._x.shape[1] + fit.layout.columns if holds(self._plan) else 0
 
     @property
     def _chunks(self) -> int:
@@ -153,7 +158,14 @@ class LabelRows(Role[LabelFit]):
             return Start(float(self._slopes.mean()), score)
         moves = x @ (inverse @ x.mean(axis=0)) * 2.0**self._unit
         sway = float(np.abs(moves).max())
-        return Start(*told_start(seed, float(self._slopes.mean()), score, sway))
+        bend = None
+        if self._plan.link == "poisson":
+            # slopes are means, which add up to the labels, as the intercept has no penalty: a row
+            # fewer takes its label off. By scores' sway a label of 500 means made steps a hundred
+            # times too long
+            part = 2.0**self._unit / self._slopes.sum()
+            bend = float(-np.log1p(-part)) if part < 0.5 else None
+        return Start(*told_start(seed, float(self._slopes.mean()), score, sway, bend))
 
     def _unbounded(self, fit: Fitting) -> Floats | None:
         """What nothing bounds of rows' residuals (`_told`).

@@ -74,7 +74,10 @@ _STEPS = 8
 """To the unit: the digits of what is told so."""
 _BENT, _BLURRED = 0.1, 0.1
 """How far a first metric is from the rows' own, and what is told of the size of noise."""
-WILD = "use fewer columns, a larger penalty, or less noise: the fit does not settle"
+WILD = (
+    "the fit does not settle: take columns or labels with values far from all others as a column "
+    "of your own with these cut off, or fewer columns"
+)
 
 
 def gaussians(count: int, random: Random) -> Floats:
@@ -119,7 +122,9 @@ def lasting_noise(
     return np.concatenate(found)
 
 
-def told_start(seed: bytes, curvature: float, score: float, sway: float) -> tuple[float, float]:
+def told_start(
+    seed: bytes, curvature: float, score: float, sway: float, bend: float | None = None
+) -> tuple[float, float]:
     """The mean slope and the mean score of an own model, as a partner is told them.
 
     The same numbers have the same noise: who has this told again has nothing to average.
@@ -127,10 +132,12 @@ def told_start(seed: bytes, curvature: float, score: float, sway: float) -> tupl
     Args:
         seed: secret.
         sway: how far one record moves the score, and the logarithm of the slope, at most.
+        bend: how far the logarithm of the slope, where that is known to be less.
     """
-    text = np.array([curvature, score, sway]).tobytes()
+    text = np.array([curvature, score, sway, sway if bend is None else bend]).tobytes()
     drawn = hashlib.shake_256(hashlib.blake2s(text, key=seed, person=b"starting").digest())
-    noise = gaussians(2, drawn.digest) * max(_LEAST, _TIMES * sway)
+    moves = np.array([sway if bend is None else min(bend, sway), sway])
+    noise = gaussians(2, drawn.digest) * np.maximum(_LEAST, _TIMES * moves)
     numbers = np.rint((np.array([np.log(curvature), score]) + noise) * _STEPS) / _STEPS
     return float(np.exp(numbers[0])), float(numbers[1])
 

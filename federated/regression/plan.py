@@ -238,7 +238,7 @@ def label_bits(noise: float, folds: int, fold_evaluations: int, link: str = "log
 
 def _products(pairs: int) -> int:
     """Inner products of one evaluation with so many pairs of steps and changes before it."""
-    return 4 * pairs + 3 if pairs else 1
+    return 4 * pairs + 3 if pairs else 2
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

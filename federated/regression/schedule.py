@@ -25,6 +25,7 @@ __all__ = [
     "beyond_any",
     "digest",
     "farthest_bits",
+    "holds",
     "lane_bytes",
     "scale_bits",
     "schedule",
@@ -120,6 +121,11 @@ def beyond_any(plan: RegressionPlan, scores: NDArray[np.float64], unit: int) -> 
         return False
     most = math.ldexp(1.0, farthest_bits(plan) + unit) if plan.link == "linear" else MOST_RANGE
     return not bool(np.abs(scores).max(initial=0.0) < most)
+
+
+def holds(plan: RegressionPlan) -> bool:
+    """Whether steps are held back by noise: a row's residual may be far above the mean one."""
+    return plan.link != "logistic"
 
 
 def _column_bits(plan: RegressionPlan) -> int:

@@ -11,6 +11,7 @@ from federated.regression.descent import (
     averaged,
     fork_products,
     forked,
+    held,
     products,
     stepped,
 )
@@ -80,10 +81,12 @@ def following(
     metric: Metric,
     told: Floats,
     spans: list[float],
+    columns: int = 0,
 ) -> Fitting:
     """With directions from all sides' inner products `told`, before the next evaluation.
 
-    Raises `PeerError` for numbers of another count.
+    `columns` is how many all parties have, by which steps are `held`. Raises `PeerError` for
+    numbers of another count.
     """
     own = own_products(evaluation, state, penalty, metric)
     ends = np.cumsum([len(each) for each in own])
@@ -95,26 +98,30 @@ def following(
     models, log = list(state.models), list(state.log)
     if evaluation.models == (0,):
         gradient = opened[0] + penalty * models[0].weights
-        models[0], left, floor = stepped(models[0], gradient, noise[0], metric, whole[0])
+        models[0], left, floor = stepped(models[0], gradient, noise[0], metric, whole[0], columns)
         log.append(Entry(evaluation.number, EVERY, left, floor, spans[0]))
         if evaluation.last:
             lefts = [entry.left for entry in log]
             models[0] = averaged(models[0], lefts if metric.noise.any() else lefts[-1:])
         share = (len(opened) - 2) / max(1, len(opened) - 1)
         for fold, sums in enumerate(opened[1:]):
-            given = sums, noise[1 + fold]
-            model, left = forked(models[0], *given, metric, share, whole[1 + fold])
+            model, left = forked(
+                models[0], sums, noise[1 + fold], metric, share, whole[1 + fold], floor, columns
+            )
             models.append(model)
             log.append(Entry(evaluation.number, fold, left, floor, spans[0]))
     else:
         spans = spans if len(spans) == len(opened) else spans * len(opened)
         for at, (place, sums) in enumerate(zip(evaluation.models, opened, strict=True)):
             gradient = sums + penalty * models[place].weights
-            given = gradient, noise[at]
-            models[place], left, floor = stepped(models[place], *given, metric, whole[at])
+            models[place], left, floor = stepped(
+                models[place], gradient, noise[at], metric, whole[at], columns
+            )
             log.append(Entry(evaluation.number, place - 1, left, floor, spans[at]))
     last = state.last
-    if evaluation.number < last and near_enough(log):
+    # where no step was taken, as noise could have made it, the next one would be none either
+    idle = not held(log[-1].left, log[-1].floor, columns)
+    if evaluation.number < last and (near_enough(log) or idle):
         last = evaluation.number + 1
     return replace(
         state,

@@ -54,7 +54,7 @@ def keep_label_part(
         counted: what it is measured by where no row's score was told.
     """
     terms = trained.terms
-    if work.models is None or terms.offset:
+    if work.models is None or terms.offset or trained.unusable:
         return  # nobody could say the offset of rows to come
     finite = bool(np.isfinite(trained.scores).all())
     scores = trained.model.link(trained.scores) if finite else None
@@ -228,7 +228,10 @@ def _label_card(trained: Trained) -> dict[str, Any]:
     if not held.any() or not np.isfinite(scores[held]).all() or len(np.unique(label[held])) < 2:
         return found
     if not trained.model.classes:
-        error = float(np.sqrt(np.mean(np.square(scores[held] - label[held]))))
+        far = float(np.abs(scores[held] - label[held]).max())  # a square of it may be no number
+        error = far * float(
+            np.sqrt(np.mean(np.square((scores[held] - label[held]) / (far or 1.0))))
+        )
         return found | {"rmse": float(f"{error:.5g}"), "held_out_rows": int(held.sum())}
     if trained.part_held_out:
         more = auc_difference(label[held], scores[held], np.zeros(int(held.sum())))

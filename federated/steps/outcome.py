@@ -90,6 +90,21 @@ class Trained:
         return False
 
     @property
+    def unusable(self) -> bool:
+        """Whether a model of numbers says less than the mean answer: it is not kept for scoring."""
+        if self.model.classes:
+            return False
+        held = (self.folds >= 0) & self.known
+        found, label = self.fold_scores[held], self.label[held]
+        if not held.any() or np.isnan(found).all():  # nothing measures it, or counts alone do
+            return self.spoilt
+        if self.spoilt or not np.isfinite(found).all():
+            return True
+        with np.errstate(over="ignore"):
+            mean = np.full(len(label), label.mean())
+            return not self.model.deviance(found, label) <= 1.001 * self.model.deviance(mean, label)
+
+    @property
     def known(self) -> np.ndarray:
         """`bool[rows]`: which aligned rows have a label that was trained on."""
         return has_answer(self.label)

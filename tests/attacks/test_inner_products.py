@@ -54,7 +54,7 @@ class Reader(FeatureParty):
         metric, evaluation = self._metric(state), self._evaluation(state)
         (own,) = own_products(evaluation, state, self._penalty, metric)
         theirs = sent.numbers - own
-        self.heard.append(theirs[-3] if len(theirs) > 1 else theirs[0])  # G·H G
+        self.heard.append(theirs[-3] if len(theirs) > 2 else theirs[0])  # G·H G
         return super().on_products(state, sent, peer)
 
     def sum(self) -> float:
