@@ -229,6 +229,7 @@ def test_a_stop_takes_an_officers_yes_back(scene: Scene, runs: bool) -> None:
     assert (scene.home.path / "spent" / scene.session.hex()).read_text() == "taken back"
     if not runs:
         scene.start()
+        assert scene.ends() is not None  # its proposer is told
     scene.becomes("refused")
     scene.stop()
     row = scene.row()
