@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -230,6 +230,7 @@ def _report(
         created=datetime.now(UTC),
         parties=(),
         contract=model.contract,
+        keep_until=date.today() + timedelta(job.retention_days),
         entities=total,
         segments=() if segment is None else segment_lines(segment, scores),
         ruled=bool(job.segment_rules),

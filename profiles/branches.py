@@ -168,7 +168,8 @@ def _money(listed: pa.Table, whole: Money) -> Money:
 def _index(
     names: Sequence[str], folders: Mapping[str, str], customers: list[int], leads: list[int]
 ) -> pa.Table:
-    """The last line counts those of no branch."""
+    """The last line counts those of no branch, where there are any."""
+    lines = len(names) + (customers[-1] > 0)
     return pa.table(
         {
             "branch": pa.array([*names, None], pa.string()),
@@ -176,4 +177,4 @@ def _index(
             "customers": pa.array(customers),
             "leads": pa.array(leads),
         }
-    )
+    ).slice(0, lines)

@@ -96,7 +96,8 @@ def score_reasons(
             "bureau and registry" where only their sum is known.
         top: at most this many of the receiver's own columns.
         words: source column to what people call it.
-        zeros: from `true_zeros`; a trend can then be said to rise or fall.
+        zeros: from `true_zeros`; a trend with values on both sides of 0 is then said to rise or
+            fall. Where all of them have one sign, as a ratio has, it is above or below average.
         average: float64[d], the row that others are held against; None: these rows' mean.
 
     Each reads like "balance trend falling (+0.42)"; contributions that would show as 0.00, or
@@ -118,7 +119,7 @@ def score_reasons(
     if average is not None:
         offset = average
     kept, parts = _largest(matrix, offset, part, min(top, width))
-    known = zeros or {}
+    known = _inside(zeros or {}, names, matrix)
     change = [name in known and _is_change(name, words or {}) for name in names]
     shift = np.array([known[n] if c else 0.0 for n, c in zip(names, change, strict=True)])
     levels = np.searchsorted(_LEVELS, np.take_along_axis(matrix, kept, axis=1) - shift[kept])
@@ -149,6 +150,14 @@ def worded(texts: list[str], code: np.ndarray, parts: Floats) -> pa.Array:
     flat = _joined(texts, code[shown], parts[shown])
     offsets = np.concatenate([[0], np.cumsum(shown.sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def _inside(zeros: Mapping[str, float], names: Sequence[str], matrix: Floats) -> dict[str, float]:
+    """The zeros that these rows lie on both sides of."""
+    if not len(matrix):
+        return {}
+    values = {n: matrix[:, place] for place, n in enumerate(names) if n in zeros}
+    return {n: zeros[n] for n, x in values.items() if x.min() < zeros[n] < x.max()}
 
 
 def _largest(matrix: Floats, offset: Floats, part: Part, top: int) -> tuple[np.ndarray, Floats]:

@@ -24,6 +24,9 @@ from psi.protocol.errors import InputError
 
 __all__ = ["Asked", "uplift_of"]
 
+CAMPAIGN = "campaign.parquet"
+"""Of a run's outputs, who was listed and who was held back."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -94,6 +97,8 @@ def _numbered(people: pa.Table, asked: Asked) -> np.ndarray:
 def _load(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    if path.is_dir() and (path / CAMPAIGN).exists():
+        raise InputError(f"{path} is a folder of outputs", hint=f"name {path / CAMPAIGN}")
     table = table_of(path.name, {"path": str(path.resolve())}, path)
     wanted = list(dict.fromkeys([*texts, *numbers]))
     return table.load(wanted, keys=list(dict.fromkeys(texts)))

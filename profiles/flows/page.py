@@ -59,6 +59,8 @@ class FlowPage:
     Attributes:
         types: kind, type, way, rows, minor.
         rows, given: those that could be read, and all.
+        first, last: the days of the rows that were read; None: the map's months say it.
+        as_of: the last day looked at for what stopped.
         left: what leaked by the month it had come in.
         unknown: what left and was brought by no inflow in the data.
     """
@@ -68,6 +70,9 @@ class FlowPage:
     digits: int
     version: str
     map: list[dict[str, Any]]
+    first: dt.date | None = None
+    last: dt.date | None = None
+    as_of: dt.date | None = None
     days: int = 0
     rows: int = 0
     given: int = 0
@@ -94,7 +99,7 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
     """
     # all that follows asks these rows, each time through what says their types: once will do
     typed, taxonomy = flows.stored(flows.kept(*_LOOKED_AT), "typed"), flows.taxonomy
-    last = typed.day.max().to_pyarrow().as_py()
+    first, last = (day.to_pyarrow().as_py() for day in (typed.day.min(), typed.day.max()))
     if last is None:
         where = flows.settings.where
         raise InputError(f"{where}: no row can be read", hint="fedprofile flows check says why")
@@ -111,6 +116,9 @@ def flow_page(flows: Flows, days: int = 15, as_of: dt.date | None = None) -> Flo
     names = {one.code: (one.english, one.chinese) for one in taxonomy}
     return FlowPage(
         **_head(flows, _map(flows, typed)),
+        first=first,
+        last=last,
+        as_of=as_of or last,
         days=days,
         rows=int(told.pop("rows")),
         given=flows.given,
@@ -137,11 +145,18 @@ def map_page(flows: Flows, map_: list[dict[str, Any]]) -> FlowPage:
     return FlowPage(**_head(flows, map_))
 
 
-def write_flow_page(page: FlowPage, path: Path, lang: str = "en", synthetic: bool = False) -> None:
+def write_flow_page(
+    page: FlowPage,
+    path: Path,
+    lang: str = "en",
+    synthetic: bool = False,
+    made: dt.date | None = None,
+) -> None:
     """Write it as one HTML file, readable by its owner alone, that needs nothing else.
 
     Args:
         synthetic: it says that nobody in it exists.
+        made: the day that it says it was made on; today by default.
     """
     t = language(lang)
     sums: dict[tuple[str, str], int] = {}
@@ -170,8 +185,18 @@ def write_flow_page(page: FlowPage, path: Path, lang: str = "en", synthetic: boo
         called=_called(t, page),
         scale=scale,
         synthetic=synthetic,
+        made=made or dt.date.today(),
+        period=_period(page, sorted(months)),
     )
     write_atomic(path, text)
+
+
+def _period(page: FlowPage, months: list[int]) -> tuple[str, str] | None:
+    """From when to when rows are: days, or months where only these are known."""
+    if page.first is not None and page.last is not None:
+        return page.first.isoformat(), page.last.isoformat()
+    ends = [f"{month // 12}-{month % 12 + 1:02d}" for month in months]
+    return (ends[0], ends[-1]) if ends else None
 
 
 def _called(t: Language, page: FlowPage) -> Any:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
-__all__ = ["FORMS", "amount", "count", "number", "percent", "signed", "three"]
+__all__ = ["FORMS", "amount", "count", "gained", "number", "percent", "signed", "three"]
 
 Say = Callable[..., str]
 
@@ -25,6 +25,11 @@ def three(value: float) -> str:
 def signed(value: float) -> str:
     """0.0623 -> "+0.062", with a true minus sign."""
     return f"{value:+.3f}".replace("-", "−")
+
+
+def gained(before: float, after: float) -> str:
+    """The difference of two numbers as `three` shows them: what a reader gets who subtracts."""
+    return signed(round(after, 3) - round(before, 3))
 
 
 def percent(value: float) -> str:

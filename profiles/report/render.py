@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from federated.text import plain
 from profiles.language import Language, language
-from profiles.language.numbers import FORMS, amount, number
+from profiles.language.numbers import FORMS, amount, gained, number
 from profiles.report import sentences
 from profiles.report.data import ReportData
 from profiles.report.figures import Figure, figures
@@ -267,7 +267,7 @@ def _environment(t: Language) -> Environment:
         sentences.reasons_for,
     )
     environment.globals |= {function.__name__: function for function in helpers}
-    environment.globals |= {"t": t, "decimal": number}
+    environment.globals |= {"t": t, "decimal": number, "gained": gained}
     return environment
 
 

@@ -32,6 +32,8 @@ _COUNTS = (
 
 def _column(rng: np.random.Generator, name: str, rows: int) -> np.ndarray:
     """A column as such columns look."""
+    if name.endswith(("_change", "_trend")):  # a share of what it was
+        return rng.normal(0, 0.2, rows).round(3)
     if name.startswith(_AMOUNTS):
         return np.exp(rng.normal(9, 1, rows)).round()
     if name in _COUNTS:

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,9 @@ def test_every_party_profiles_its_own_rows_and_nobody_elses(world: Path, party: 
     page = (out / "report.html").read_text()
     other = "south" if party == "north" else "north"
     assert f"{other}1" not in page
+    until = language("en").form("date", date.today() + timedelta(30))
+    for one in (page, next((out / "managers").iterdir()).read_text()):
+        assert f"until {until} at most" in one
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["entity"] == {"table": f"{party}.people", "column": "id"}
     known = people.dropna()

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from federated.persons.naming import Person
-from profiles.branches import Cut, write_branches
+from profiles.branches import Cut, _index, write_branches
 from profiles.folder_names import folder_names, hash_of
 from profiles.job import Job
 from profiles.manager_pages import write_manager_pages
@@ -114,6 +114,12 @@ def test_a_branch_has_its_own_customers_and_no_others(tmp_path: Path) -> None:
         assert "Ranks are places in the list of all branches" in page.text, "the first is not 1"
         assert "Rome" not in str((home / "profiles.parquet").read_bytes())
     assert not (tmp_path / "up").exists()
+
+
+def test_where_everybody_has_a_branch_no_line_counts_the_others() -> None:
+    for beyond, lines in ((0, ["a"]), (2, ["a", None])):
+        index = _index(["a"], {"a": "a"}, [3, beyond], [1, 0])
+        assert index.column("branch").to_pylist() == lines
 
 
 def test_a_manager_has_a_page_of_his_own_leads_with_reasons_and_a_day(tmp_path: Path) -> None:

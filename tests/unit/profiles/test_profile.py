@@ -107,6 +107,16 @@ def test_reasons_are_the_largest_contributions() -> None:
     ]
 
 
+def test_a_change_rises_only_where_values_lie_on_both_sides_of_zero() -> None:
+    """A ratio is above 0 for everybody: whoever is below the average has no rise."""
+    matrix = np.array([[-0.4], [0.9], [-0.6]])
+    for zero, words in ((-2.5, "below average"), (-0.5, "rising slightly")):
+        told = score_reasons(
+            matrix, ["takings_change"], LinearPart(np.ones(1)), zeros={"takings_change": zero}
+        )
+        assert told.to_pylist()[0] == [f"takings change {words} (-0.37)"]
+
+
 def test_reasons_without_rows_or_columns() -> None:
     assert score_reasons(np.zeros((0, 2)), ["a", "b"], LinearPart(np.zeros(2))).to_pylist() == []
     alone = score_reasons(

@@ -20,6 +20,7 @@ import pytest
 
 from federated.evaluation import Interval
 from federated.models import LinearPart
+from profiles.goodness import Goodness
 from profiles.language import language, numbers
 from profiles.offers.chosen import Money
 from profiles.report import (
@@ -269,6 +270,23 @@ def test_a_gain_whose_chance_is_not_known_is_none() -> None:
     assert "how much of that is chance is not known here" in Page(html).text
     assert "raise the AUC" not in Page(html).text
     assert '<span class="good">' not in html.split('id="task-0"')[0]
+
+
+@pytest.mark.parametrize(("low", "good"), [(-0.001, False), (0.001, True)])
+def test_a_gain_is_green_only_where_its_interval_leaves_out_0(low: float, good: bool) -> None:
+    gain = Interval(0.01, 0.01, low, 0.02, 5)
+    of = tuple(
+        Goodness(name=name, rows=9, rmse=1.0, mae=1.0, explained=0.2 + n / 100)
+        for n, name in enumerate("ab")
+    )
+    scored = replace(model(), gain=gain)
+    for one in (scored, replace(scored, scores=(), numbers=of)):
+        html = render_report(replace(sample(), models=(one,)))
+        assert ('<span class="good">' in html.split('id="task-0"')[0]) is good
+
+
+def test_a_difference_is_that_of_the_numbers_beside_it() -> None:
+    assert numbers.gained(0.6116, 0.8072) == "+0.195", "of .612 and .807"
 
 
 def test_a_horizontal_report() -> None:

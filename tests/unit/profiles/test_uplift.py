@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from profiles.campaign import Measured, Sums, effect, from_sums
 from profiles.cli import app
 from profiles.cli.uplift import _lines
+from psi.protocol.errors import InputError
 
 PEOPLE = 4000
 
@@ -155,6 +156,15 @@ def test_what_does_not_fit_is_refused_with_what_to_do(
     shown = called(files, *words)
     assert shown.exit_code, shown.output
     assert said in str(shown.exception)
+
+
+def test_a_folder_of_outputs_is_told_which_file_of_it_is_meant(files: Path) -> None:
+    (files / "campaign.csv").rename(files / "campaign.parquet")
+    (files / "campaign.csv").mkdir()
+    (files / "campaign.parquet").rename(files / "campaign.csv" / "campaign.parquet")
+    shown = called(files, *SALES)
+    assert isinstance(shown.exception, InputError)
+    assert shown.exception.hint == f"name {files}/campaign.csv/campaign.parquet"
 
 
 def test_means_and_variances_of_a_partner_say_what_people_say() -> None:

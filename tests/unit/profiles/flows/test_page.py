@@ -33,6 +33,9 @@ def test_the_page_says_what_leaks_what_stopped_and_what_has_no_type(
     assert 'class="wide picture"' in text  # what its style makes wide enough to read
     assert "qwzzz&lt;b&gt;" in text
     assert ("1 of 11 rows are left out" if lang == "en" else "11 行中有 1 行无法读取") in text
+    assert ("made on " if lang == "en" else "生成于") in text
+    assert ("Transactions of 2024-01-10 to" if lang == "en" else "交易期间 2024-01-10 至") in text
+    assert ("As of 2024-05-01." if lang == "en" else "截至 2024-05-01。") in text
     assert ("10 transactions" if lang == "en" else "共 10 笔") in text
 
 
