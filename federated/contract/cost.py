@@ -189,7 +189,7 @@ def trees_estimate(
     Per row and column a tree of seeds once, and on each of the partner's levels pads for the lanes
     of all nodes, with one partner but the other one of each pair. The parties work in turns for the
     most part. Of the levels that are asked for about every second one tells a bit, until these are
-    spent.
+    spent; sides are asked for on all of them.
     """
     asked = plan.levels_of(partner)
     levels = min(asked, 2 * plan.row_bits)
@@ -202,11 +202,10 @@ def trees_estimate(
     tag, candidates = rates.align().tag, trees * nodes * columns * TREES_CANDIDATES
     seconds = rows * (blocks * rates.block() + handled * tag) + TREES_CANDIDATE * tag * candidates
     wire = rows * columns * (94.0 + 4 * trees * lanes)
-    told = min(plan.row_bits, asked)
     each = 2400.0 + TREES_COUNTED * rows.bit_length() * (plan.lanes > 2)
-    wire += rows * told * (4.0 * plan.depth + 3) + candidates * each
+    wire += rows * levels * (2.0 * plan.depth + 5) + candidates * each
     memory = 2e8 + rows * columns * 16.0 * (TREES_DEPTH + 1) + 200.0 * rows
-    return Estimate(seconds + 0.5, memory, wire, 4.0 + 3.0 * levels + told)
+    return Estimate(seconds + 0.5, memory, wire, 4.0 + 4.0 * levels)
 
 
 def hidden_estimate(rates: Rates, rows: int, columns: int, plan: HiddenPlan) -> Estimate:

@@ -150,16 +150,17 @@ class FeatureParty(Party[FeatureTrees]):
         self._due(state, "circuit")
         won, candidate = self._finder(state).decide(self._now(state), sent)
         won, wins = self._with_ways(won, candidate), candidate[candidate >= 0]
-        if not len(wins):
-            state = self._next(state)
-        else:
+        if len(wins):
             kept = np.append(state.level, wins).astype(np.int64)
             self.context.store.put("splits", state.told, kept)
-            state = replace(self._now_waits(state, "choices"), told=state.told + 1)
-        return Turn(state, [(peer, won)])
+            state = replace(state, told=state.told + 1)
+        return Turn(self._now_waits(state, "choices"), [(peer, won)])
 
     def on_choices(self, state: Offering, sent: Choices, peer: str) -> Turn[FeatureTrees]:
-        """The sides of a chunk's rows by the splits that have won, one of them a row."""
+        """The sides of a chunk's rows by the splits that have won, one of them a row.
+
+        Of nodes where none has, and of places beyond, nothing but zeros.
+        """
         state = self._heard(state, peer)
         self._due(state, "choices")
         if sent.level != state.level or sent.chunk != state.heard:
@@ -167,9 +168,9 @@ class FeatureParty(Party[FeatureTrees]):
         if len(sent.rows) % GROUPS or len(sent.sums) != CHECKED:
             raise PeerError("transfers of another shape")
         low, high = self._range(sent.chunk)
-        splits = self.context.store.get("splits", state.told - 1)[1:]
-        table, width = np.zeros(high - low, np.uint64), row_bits.packed_width(len(splits))
-        for entry, candidate in enumerate(splits, start=1):
+        width = row_bits.packed_width(1 << self._depth(state.level))
+        table = np.zeros(high - low, np.uint64)
+        for entry, candidate in enumerate(self._wins(state), start=1):
             split = self._split(int(candidate))
             right = ~split.left[self._bins[split.column][low:high]]
             table |= right.astype(np.uint64) << np.uint64(entry)
@@ -220,6 +221,11 @@ class FeatureParty(Party[FeatureTrees]):
 
     def _finder(self, state: Offering) -> FeatureSplits:
         return self.finder(self.context.store, state.keys, state.peer)
+
+    def _wins(self, state: Offering) -> list[int]:
+        """The present level's splits, in the nodes' order."""
+        last = self.context.store.get("splits", state.told - 1).tolist() if state.told else [-1]
+        return last[1:] if last[0] == state.level else []
 
     def _split(self, candidate: int) -> PartnerSplit:
         """A split; where scores fall with its column the upper values go left.

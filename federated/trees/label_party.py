@@ -236,7 +236,11 @@ class LabelParty(Party[LabelTrees]):
         return Turn(self._now_waits(state, "won"), [(peer, told)])
 
     def on_split_won(self, state: Training, sent: SplitWon, peer: str) -> Turn[LabelTrees]:
-        """Which nodes the partner has won: choose its rows' bits there, or go on."""
+        """Which nodes the partner has won: choose its rows' bits there.
+
+        Where it has won none too, and with room for all nodes: who counts messages or their bytes
+        learns nothing of wins.
+        """
         state = self._heard(state, peer)
         self._due(state, "won")
         won = self._finder(state).won(self._level(state.layout, state.level), sent)
@@ -248,10 +252,7 @@ class LabelParty(Party[LabelTrees]):
             raise PeerError("ways of nodes that have none")
         self.context.store.put("won", 0, won)
         self.context.store.put("ways", 0, sent.ways)
-        if not won.any():
-            return self._went_on(state, growing, *self._none_won(growing))
-        entries = self._entries(growing, won)
-        width = row_bits.packed_width(int(np.count_nonzero(won)))
+        entries, width = self._entries(growing, won), row_bits.packed_width(len(won))
         messages = []
         for chunk in range(self._chunks):
             low, high = self._range(chunk)
@@ -271,7 +272,7 @@ class LabelParty(Party[LabelTrees]):
                 turns=asked.turns,
             )
             messages.append((peer, told))
-        counted = _added(state.told, state.at, 1)
+        counted = _added(state.told, state.at, int(won.any()))
         state = replace(self._now_waits(state, "bits"), told=counted, heard=0)
         return Turn(state, messages)
 
@@ -286,8 +287,7 @@ class LabelParty(Party[LabelTrees]):
         low, high = self._range(sent.chunk)
         made, rows = store.get("choice-made", sent.chunk), store.get("choice-rows", sent.chunk)
         turns = made ^ self._entries(growing, won)[low:high]
-        width = row_bits.packed_width(int(np.count_nonzero(won)))
-        choice = row_bits.Choice(made, rows)
+        choice, width = row_bits.Choice(made, rows), row_bits.packed_width(len(won))
         right = row_bits.opened(choice, turns, width, sent.nonce, sent.words)
         store.put("sides", sent.chunk, right)
         state = replace(state, heard=state.heard + 1)

@@ -110,7 +110,7 @@ def test_the_contract_says_to_each_what_it_tells(done: tuple[Path, JobResult]) -
         for name, each in zip(PARTNERS, to_bank, strict=True)
     ] == [True, True]
     assert ["by a column with a way" in each for each in to_bank] == [False, True]
-    assert all("on which levels they split, one bit" in d.learns for d in told if d.to in PARTNERS)
+    assert all("turns, when their bits are spent" in d.learns for d in told if d.to in PARTNERS)
     assert all(recognised(d.learns, "learns") for d in told)
     for name, columns in zip(PARTNERS, (("a", "b"), ("q",)), strict=True):
         (release,) = [r for r in planned(contract, name) if r.step == "train/churn"]

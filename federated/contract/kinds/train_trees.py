@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -99,8 +100,8 @@ class TrainTrees(TrainBoosted):
                 )
             for partner in terms.partners:
                 others = (
-                    "; of other partners, by the messages and the time between its turns, on "
-                    "which levels they split, one bit a level, and when their bits are spent"
+                    "; of other partners, by the messages between its turns, when their bits are "
+                    "spent"
                 ) * (len(terms.partners) > 1)
                 yield Disclosure(
                     step,
@@ -296,7 +297,11 @@ def _more_words(terms: TrainTerms, me: str) -> str:
 
 
 def _stopped(terms: TrainTerms) -> str:
-    return ", which follows from the labels of the second part" * bool(terms.early_stop)
+    """Of that part's labels one of as many runs as there are trees, whatever they are."""
+    if not terms.early_stop:
+        return ""
+    bits = math.log2(terms.trees)
+    return f", which follows from the labels of the second part: {bits:.1f} bits of all at most"
 
 
 def _bits(count: int) -> str:
