@@ -147,7 +147,7 @@ def federate_remote(
         began=int(time.time()),
     )
     with _held(place, run, Path(job.file)) as held:
-        mount = LocalMount(link.socket, me, nonce, list(parties), limit)
+        mount = LocalMount(link.socket, me, nonce, list(parties), limit, wait)
         over, halt, called = Event(), Event(), Event()
         watch = (place, mount, report, over, halt, called)
         Thread(target=_look, args=watch, daemon=True).start()

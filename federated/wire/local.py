@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from federated.session.last_word import last_word
 from federated.wire.incoming import StepLimit
 from federated.wire.parcels import PART, Kind, Parcel, Refusal, notice, read_parcel
-from federated.wire.post import PostEndpoint, hand_on
+from federated.wire.post import TAKEN_WITHIN, PostEndpoint, hand_on
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError, PeerGone
 
 __all__ = ["LocalMount", "LocalServer", "Switch", "ask", "guest_with", "read_block", "write_block"]
@@ -189,6 +189,7 @@ class LocalMount:
         job: bytes,
         peers: list[str],
         limit: StepLimit,
+        within: float = TAKEN_WITHIN,
     ) -> None:
         self._link = _connect(path)
         write_block(
@@ -198,7 +199,7 @@ class LocalMount:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._peers = [peer for peer in peers if peer != name]
-        self.endpoint = PostEndpoint(name, job, peers, self.carry, limit)
+        self.endpoint = PostEndpoint(name, job, peers, self.carry, limit, within)
         threading.Thread(target=self._read_all, daemon=True).start()
         threading.Thread(target=self._tick, daemon=True).start()
 

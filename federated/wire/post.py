@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from federated.session.last_word import is_last_word
 from federated.session.routers import FAREWELL, GOODBYE, Silence
@@ -40,6 +39,9 @@ AWAY_PROBE = 2.0
 SIGN_OF_LIFE = 30.0
 """Seconds after which a peer hears from this endpoint even if there is nothing to say."""
 
+TAKEN_WITHIN = 3600.0
+"""Seconds that a sender waits for a peer that takes nothing of what is under way to it."""
+
 _OUTSIDE = "it may be the hub's doing; resume the job, or stop it if its sender goes on with it"
 
 QUIET = 1.0
@@ -58,13 +60,20 @@ class PostEndpoint:
     The owner of the connection calls `deliver` for each parcel of this job, `again` after a
     reconnection and `tick` now and then. `beside` holds, by peer, ways that go before `carry` and
     say whether they took a parcel; `by_way` counts bytes of parts, by peer and way. Where there is
-    a `watch`, whoever waits here reads the connections in it.
+    a `watch`, whoever waits here reads the connections in it. A sender waits `within` seconds for
+    a peer that takes nothing.
     """
 
     def __init__(
-        self, name: str, job: bytes, peers: list[str], carry: Carrier, limit: StepLimit
+        self,
+        name: str,
+        job: bytes,
+        peers: list[str],
+        carry: Carrier,
+        limit: StepLimit,
+        within: float = TAKEN_WITHIN,
     ) -> None:
-        self.name, self.job = name, job
+        self.name, self.job, self._within = name, job, within
         self._incoming = Incoming(limit, self._came)
         self._by_hub = carry
         self.beside: dict[str, Callable[[Parcel], bool]] = {}
@@ -87,7 +96,8 @@ class PostEndpoint:
     def send(self, receiver: str, frame: bytes) -> None:
         """Cut, number, keep and hand over; waits while the window is full.
 
-        Frames of several threads follow each other whole.
+        Frames of several threads follow each other whole. Raises `Silence`, and ends the job here,
+        where the receiver takes nothing for as long as a sender waits: a hub may keep it back.
         """
         with self._ways[receiver].sending:
             self._send(receiver, frame)
@@ -98,11 +108,25 @@ class PostEndpoint:
         for offset in range(0, max(len(frame), 1), PART):
             data = frame if len(frame) <= PART else bytes(view[offset : offset + PART])
             with self._changed:
-                self._changed.wait_for(partial(self._free, way, len(data)))
+                self._await_room(way, receiver, len(data))
                 self._check(farewell=step == FAREWELL)
                 parcel = self._numbered(way, receiver, Kind.PART, step, len(frame), offset, data)
             self._carry(parcel)
         self._count(self.name, receiver, len(frame))
+
+    def _await_room(self, way: Way, receiver: str, size: int) -> None:
+        """Wait while the window is full; `_changed` is held."""
+        begun = time.monotonic()
+        while not self._free(way, size):
+            left = max(begun, way.taken_at) + self._within - time.monotonic()
+            if left <= 0:
+                self._stopped = self._stopped or Silence(
+                    f"{receiver} has taken nothing of what was sent to it for {self._within:.0f} s",
+                    hint="run again to resume; if it rests again, ask whoever runs the hub",
+                )
+                self._wake()
+                return
+            self._changed.wait(left)
 
     def receive(self, timeout: float) -> tuple[str, bytes]:
         """The next frame, `GOODBYE` once a party has closed."""
@@ -416,6 +440,7 @@ class PostEndpoint:
         if parcel.taken_stream != self._stream(way) or parcel.taken <= way.taken_there:
             return
         way.taken_there, way.progress = parcel.taken, time.monotonic()
+        way.taken_at = way.progress
         while way.kept and way.kept[0].number < way.taken_there:
             last = next((p for p in way.kept if p.offset + len(p.data) == p.size), way.kept[-1])
             if last.number >= way.taken_there:

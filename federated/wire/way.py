@@ -23,6 +23,7 @@ class Way:
     kept: deque[Parcel] = field(default_factory=deque)
     kept_bytes: int = 0
     progress: float = 0.0
+    taken_at: float = 0.0
     peer: bytes = bytes(4)
     away_since: float = 0.0
     last_told: float = field(default_factory=time.monotonic)

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from federated.session.routers import FAREWELL, GOODBYE
+from federated.session.routers import FAREWELL, GOODBYE, Silence
 from federated.session.sealing import SealedFrame
 from federated.wire import incoming, post
 from federated.wire.parcels import PART, Kind, Parcel, read_parcel
@@ -343,6 +343,65 @@ def test_who_is_stopped_can_still_say_farewell() -> None:
         ends["a"].receive(0.1)
     ends["a"].send("b", sealed(FAREWELL))
     assert ends["b"].receive(1.0) == ("a", sealed(FAREWELL))
+
+
+def test_who_keeps_back_what_was_taken_holds_no_sender_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hub may: nobody signs the outside of a parcel. The job rests, and the others are told."""
+    for module in (post, incoming):
+        monkeypatch.setattr(module, "WINDOW", 1000)
+
+    def way(parcel: Parcel, give: Callable[[Parcel], None]) -> None:
+        if parcel.receiver == "b":
+            give(parcel)
+
+    ends = pair(way)
+    ends["a"]._within = 0.3
+    frame = sealed("align")
+    fit = 1000 // len(frame)
+    for _ in range(fit):
+        ends["a"].send("b", frame)
+    waits: list[BaseException] = []
+
+    def notes() -> None:
+        try:
+            ends["a"].send("b", frame)
+        except Silence as error:
+            waits.append(error)
+
+    begun = time.monotonic()
+    other = threading.Thread(target=notes, daemon=True)
+    other.start()
+    with pytest.raises(Silence, match="b has taken nothing of what was sent"):
+        ends["a"].send("b", frame)
+    other.join(5)
+    assert len(waits) == 1
+    assert 0.2 < time.monotonic() - begun < 3
+    ends["a"].send("b", sealed(FAREWELL))
+    got = [ends["b"].receive(1.0)[1] for _ in range(fit + 1)]
+    assert got == [*[frame] * fit, sealed(FAREWELL)]
+
+
+def test_a_peer_that_takes_something_now_and_then_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (post, incoming):
+        monkeypatch.setattr(module, "WINDOW", 1000)
+    ends = pair()
+    ends["a"]._within = 0.6
+
+    def flood() -> None:
+        for _ in range(12):
+            ends["a"].send("b", bytes(300))
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    for _ in range(12):
+        time.sleep(0.12)
+        ends["b"].receive(1.0)
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def sealed(step: str) -> bytes:

@@ -34,7 +34,7 @@ from flwr.proto.node_pb2 import Node
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 
 from federated.node.home import NodeHome
-from federated.wire.flower.hub_calls import FleetKeys, Stale, Void, called, client_of
+from federated.wire.flower.hub_calls import Doubted, FleetKeys, Stale, Void, called, client_of
 from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, pack, parcels_of
 from federated.wire.parcels import Parcel
 from psi.protocol import EnvironmentFailed, FedprofileError, PeerError
@@ -44,6 +44,14 @@ __all__ = ["Fleet", "fleet_of"]
 SENDERS = 3
 POOL = 8
 """Open messages beyond which the oldest is answered with nothing."""
+
+SURE = 3
+"""Calls in a row, each on a connection made anew, to which a hub has to say that it takes this node
+no more: one call that was altered on its way to it ends no process."""
+
+FULL_WITHIN = 30.0
+"""Seconds that a parcel waits while much is to be sent already; then it is lost, and comes again
+from its endpoint: a hub that takes nothing holds nobody here for ever."""
 
 INTERVAL = 30.0
 _BATCH = 1 << 20
@@ -57,7 +65,8 @@ class Fleet:
     """The connection. `on_parcel` is called for each parcel that comes, on one thread.
 
     `on_back` is called after each (re)connection, `on_end` with the error that cannot be mended
-    (revoked, replaced, another version, an older copy). `life` is what `lives.begin` gave.
+    (revoked, replaced, another version, an older copy), once the hub has said so `SURE` times.
+    `life` is what `lives.begin` gave.
     """
 
     def __init__(
@@ -81,7 +90,8 @@ class Fleet:
         self._arrived: queue.Queue[Parcel | None] = queue.Queue()
         self.connected = threading.Event()
         self.failure: FedprofileError | None = None
-        self._lost = 0.0
+        self._lost, self._noes, self._met = 0.0, 0, False
+        self.lost_since, self.trouble = time.time(), ""
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -93,14 +103,19 @@ class Fleet:
             self._threads.append(thread)
 
     def put(self, parcel: Parcel) -> None:
-        """Send a parcel; waits while much is to be sent already."""
-        while not self._stop.is_set():
+        """Send a parcel; waits while much is to be sent already, and then lets go of it."""
+        end = time.monotonic() + FULL_WITHIN
+        while not self._stop.is_set() and time.monotonic() < end:
             with self._changed:
                 full = self._out_bytes > 4 * _BATCH * 16
                 if not full:
                     self._out_bytes += len(parcel.data)
             if not full:
-                self._out.put(parcel)
+                try:
+                    self._out.put(parcel, timeout=max(0.0, end - time.monotonic()))
+                except queue.Full:
+                    with self._changed:
+                        self._out_bytes -= len(parcel.data)
                 return
             time.sleep(0.01)
 
@@ -134,27 +149,41 @@ class Fleet:
             try:
                 if not self.connected.is_set():
                     self._activate()
-                    pause = 0.1
                 self._pull()
+                pause, self._noes = 0.1, 0
             except Stale:
                 _log.info("the hub has forgotten this connection; making it again")
                 self.connected.clear()
-            except FedprofileError as error:
-                self._end(error)
-                return
-            except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
+            except (
+                FedprofileError, Doubted, httpx.TransportError, httpx.HTTPStatusError, RuntimeError
+            ) as error:  # fmt: skip
                 self.connected.clear()
-                if self._stop.is_set() or self._expired():
+                if self._stop.is_set() or self._expired() or self._is_over(error):
                     return
                 self._lose(error)
                 self._stop.wait(pause)
                 pause = min(pause * 2, 5.0)
 
+    def _is_over(self, error: Exception) -> bool:
+        """Whether the hub takes this node no more, as it has said again and again."""
+        said = error.error if isinstance(error, Doubted) and not self._met else error
+        self._noes = self._noes + 1 if isinstance(said, FedprofileError) else 0
+        if isinstance(said, FedprofileError) and self._noes >= SURE:
+            self._end(said)
+            return True
+        return False
+
     def _lose(self, error: Exception) -> None:
-        """One line when it is lost; `_activate` says when it is back."""
+        """One line when it is lost, one more if there are words for why; `_activate` says when it
+        is back."""
+        said = error.error if isinstance(error, Doubted) else error
+        known = said.message if isinstance(said, FedprofileError) else ""
+        tell = not self._lost or (bool(known) and not self.trouble)
+        self.trouble = known or self.trouble
         if not self._lost:
-            self._lost = time.monotonic()
-            kind = type(error).__name__
+            self._lost, self.lost_since = time.monotonic(), time.time()
+        if tell:
+            kind = known or type(said).__name__
             _log.warning("the hub is not reached (%s); trying until it is", kind)
 
     def _expired(self) -> bool:
@@ -172,6 +201,7 @@ class Fleet:
             self._node = Node(node_id=response.node_id)
             self._open.clear()
         self.connected.set()
+        self._met, self.trouble = True, ""
         if self._lost:
             _log.info("the hub is reached again after %.0f s", time.monotonic() - self._lost)
             self._lost = 0.0
@@ -261,10 +291,8 @@ class Fleet:
                 self._reply(open_message, batch)
             except Void:
                 continue
-            except Stale:
-                self.connected.clear()
-            except FedprofileError as error:
-                self._end(error)
+            except (Stale, FedprofileError, Doubted):
+                self.connected.clear()  # whoever receives asks what it is
             except (httpx.TransportError, httpx.HTTPStatusError, RuntimeError) as error:
                 if not self._lost:
                     _log.info("parcels were not sent (%s): again later", type(error).__name__)

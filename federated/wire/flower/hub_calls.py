@@ -21,9 +21,9 @@ from federated.session.reasons import ShutOut
 from federated.wire.certificates import read_certificate, read_key
 from federated.wire.enrolment import VERSION, hub_context, said
 from federated.wire.proxy import hub_proxy
-from psi.protocol import EnvironmentFailed, Refused
+from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
-__all__ = ["FleetKeys", "Stale", "Void", "called", "client_of"]
+__all__ = ["Doubted", "FleetKeys", "Stale", "Void", "called", "client_of"]
 
 _LARGEST_ANSWER = 6 << 20
 
@@ -64,6 +64,18 @@ class Void(Exception):
     """The message that was answered is not open any more: answer another."""
 
 
+class Doubted(Exception):
+    """The hub is not reached, or does not take a call, for a reason that may pass by itself.
+
+    It may be a carrier's between, of one call that was altered, or of a clock that is set anew: it
+    ends no node that has been connected. `error` says what it is.
+    """
+
+    def __init__(self, error: FedprofileError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 def client_of(hub: str, keys: FleetKeys, life: str) -> FleetHttpClient:
     """The fleet API of one hub; `life` is what `lives.begin` gave."""
     client = FleetHttpClient(
@@ -102,8 +114,9 @@ def called(method: Callable[[Any], Any], request: Any) -> Any:
     """What a call to the hub answers.
 
     Raises:
-        EnvironmentFailed: certificates that do not hold, a wrong clock, a copy of this node.
+        EnvironmentFailed: a copy of this node, or another process with its keys.
         Refused: the hub takes this node no more.
+        Doubted: certificates that do not hold, a wrong clock, a signature that does not.
         Stale, Void: what a node does about, and tells nobody.
         httpx.HTTPError: the hub is not reached, or fails.
     """
@@ -113,16 +126,20 @@ def called(method: Callable[[Any], Any], request: Any) -> Any:
         raise _understood(error) from None
     except httpx.ConnectError as error:
         if "certificate verify failed" in str(error):
-            raise EnvironmentFailed(
-                "the hub's certificate does not hold",
-                hint="has it expired, is this machine's clock right, is this the hub you know?",
+            raise Doubted(
+                EnvironmentFailed(
+                    "the hub's certificate does not hold",
+                    hint="has it expired, is this machine's clock right, is this the hub you know?",
+                )
             ) from None
         raise
     except httpx.ReadError as error:
         if "certificate" in str(error).lower():
-            raise EnvironmentFailed(
-                "the hub does not take this node's certificate",
-                hint="it may have expired: ask for a new invite",
+            raise Doubted(
+                EnvironmentFailed(
+                    "the hub does not take this node's certificate",
+                    hint="it may have expired: ask for a new invite",
+                )
             ) from None
         raise
 
@@ -151,11 +168,14 @@ def _understood(error: httpx.HTTPStatusError) -> Exception:
     if error.response.status_code == 401:
         skew = _skew(error.response)
         if abs(skew) > 60:
-            return EnvironmentFailed(
-                f"this machine's clock differs from the hub's by {abs(skew):.0f} s, 300 allowed",
-                hint="set the clock (timedatectl set-ntp true)",
+            return Doubted(
+                EnvironmentFailed(
+                    f"this machine's clock differs from the hub's by {abs(skew):.0f} s, "
+                    "300 allowed",
+                    hint="set the clock (timedatectl set-ntp true)",
+                )
             )
-        return Refused("the hub does not accept this node's signature")
+        return Doubted(Refused("the hub does not accept this node's signature"))
     return error
 
 

@@ -314,6 +314,7 @@ class NodeDaemon:
             names,
             self.fleet.put,
             lambda step: step_limit(job.contract, step),
+            self._timeout,
         )
         place = self.home.job(call.session)
         if not (place / "call").exists():  # its time says when the job came
