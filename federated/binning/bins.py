@@ -1,8 +1,8 @@
 """Bins of one column, cut at home: before a label has been seen, and from the column alone.
 
-Numbers are cut at quantiles, so that bins hold about as many rows each; a category of enough rows
-has a bin of its own, the others share one. Missing values have a bin. A bin of fewer than `least`
-rows goes with a neighbour, or with the largest.
+Numbers are cut so that a frequent value has a bin of its own and the others hold about as many rows
+each (`cuts`); a category of enough rows has a bin of its own, the others share one. Missing values
+have a bin, or where they are fewer than `least` go with the largest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from federated.binning.cuts import cuts
 from psi.protocol import MisuseError
 
 __all__ = ["Bins", "CategoryBins", "NumberBins", "bins_from", "category_bins", "number_bins"]
@@ -135,23 +136,14 @@ def bins_from(plain: Mapping[str, Any]) -> Bins:
 def number_bins(values: Floats, most: int, least: int) -> NumberBins:
     """Bins of `values`, `float64[rows]`, at most `most`, one of missing values among them.
 
-    None has fewer than `least` rows. Values that are equal are in one bin, so there may be fewer.
+    None has fewer than `least` rows, so there may be fewer bins.
     """
     there = np.sort(values[~np.isnan(values)])
     gone = len(values) - len(there)
     own = gone >= least > 0 or (gone > 0 and not len(there))
-    parts = max(1, most - own)
-    at = np.arange(1, parts) * len(there) // parts
-    edges = np.unique(there[at]) if len(there) else np.zeros(0)
-    edges = edges[edges > there[0]] if len(there) else edges
-    counts = np.bincount(np.searchsorted(edges, there, side="right"), minlength=len(edges) + 1)
-    while len(edges) and counts.min() < least:
-        small = int(counts.argmin())
-        beside = [place for place in (small - 1, small + 1) if 0 <= place < len(counts)]
-        low = min(small, min(beside, key=lambda place: counts[place]))
-        counts = np.concatenate([counts[:low], [counts[low] + counts[low + 1]], counts[low + 2 :]])
-        edges = np.delete(edges, low)
-    if own and len(there) < least:  # too few to stand beside those that are missing
+    first, counts = cuts(there, max(1, most - own), least)
+    edges = first[1:]
+    if len(there) < max(1, least):  # too few to stand beside those that are missing
         own, edges, counts = False, np.zeros(0), np.array([len(values)])
     missing = len(edges) + 1 if own else int(counts.argmax())
     return NumberBins(tuple(edges.tolist()), missing)

@@ -24,6 +24,8 @@ __all__ = ["ColumnWorth", "RoundedWorth", "rounded", "step_of", "told", "worth_o
 
 Floats = NDArray[np.float64]
 _STEPS = (1, 2, 5, 10, 20, 50, 100)
+_SCALES, _MOST_WANTED = 2, 4
+"""A group of bins has two scales of the noise more of each class, up to a quarter of the class."""
 _ROWS_A_STEP = 20
 """Of bins with twenty of each class a row moves a value by less than a step, mostly a twentieth."""
 
@@ -133,9 +135,12 @@ def worth_of(
     *,
     least: float,
     monotone: bool,
+    scale: int = 0,
     drift: float | None = None,
 ) -> ColumnWorth:
     """A column from its opened counts.
+
+    Under noise a group of bins has so many more of each class that noise alone makes no evidence.
 
     Args:
         column: its name.
@@ -144,11 +149,14 @@ def worth_of(
         opened: `[bins, 2]`: positives, and rows with a label.
         least: positives and negatives that a group of bins must have; see `evidence.merged`.
         monotone: see there.
+        scale: of the noise on each count, 0 for none.
         drift: against the last job, None without one.
     """
     positives, labelled = opened.astype(np.float64).T
     counts = np.column_stack([positives, labelled - positives])
-    groups = merged(counts, bins.ordered, least, monotone=monotone)
+    rarer = float(counts.sum(axis=0).min())
+    wanted = max(least, min(least + _SCALES * scale, rarer / _MOST_WANTED))
+    groups = merged(counts, bins.ordered, wanted, monotone=monotone)
     return ColumnWorth(
         column=column,
         bins=bins,

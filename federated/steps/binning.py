@@ -95,6 +95,7 @@ class Binning(Step):
         holder = BinHolder(context(f"sums/b{which}"), receiver, codes, sizes, LABEL_LANES)
         shares = work.run(f"sums/b{which}", holder, [receiver])
         rows = [np.bincount(code, minlength=bins.count) for bins, code in found]
+        scale = noise_scale(len(terms.columns), terms.epsilon)
         kept = KeptBins(work, terms)
         drifts = [kept.drift(table, column) for column in terms.columns]
 
@@ -103,7 +104,7 @@ class Binning(Step):
             return [
                 worth_of(
                     column, bins, row.tolist(), counts,
-                    least=CLASS_ROWS, monotone=terms.monotone, drift=drift,
+                    least=CLASS_ROWS, monotone=terms.monotone, scale=scale, drift=drift,
                 )
                 for column, (bins, _), row, counts, drift in zip(
                     terms.columns, found, rows, opened, drifts, strict=True
@@ -113,7 +114,6 @@ class Binning(Step):
         def judge(opened: list[np.ndarray]) -> Worths:
             return told(judged(opened))
 
-        scale = noise_scale(len(terms.columns), terms.epsilon)
         role = ColumnParty(context(step), receiver, shares, rows, scale, judge)
         counts: list[np.ndarray] = work.run(step, role, [receiver])
         worths = judged(counts)
