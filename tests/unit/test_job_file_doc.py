@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from federated.releases.limits import ReleaseLimits
 from federated.tables.bindings import _KNOWN_KEYS, TablesFile
 from federated.toml_sections import TomlSection
 from profiles.job import Job
@@ -439,6 +441,13 @@ def test_the_first_example_and_that_of_several_trainings_are_jobs() -> None:
     several = next(block for block in blocks if "[[train]]" in block)
     whole = first[: first.index("[train]")] + several
     assert [train.task for train in Job.load(whole).trains] == ["churn", "will borrow"]
+
+
+def test_the_trees_of_the_example_pass_at_a_new_node() -> None:
+    found = re.search(r"\nrow_bits = (\d+) .* a new node's most of ([\d,]+) rows", DOC)
+    assert found
+    holds, new = math.log2(int(found[2].replace(",", ""))), ReleaseLimits()
+    assert int(found[1]) == int(min(new.row_share * holds, holds - new.row_left))
 
 
 def test_a_key_out_of_its_range_is_refused_by_name() -> None:
