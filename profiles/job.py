@@ -174,6 +174,13 @@ class Job:
             join_sums=by_sums(self.join_sums),
         )
 
+    @property
+    def encrypts_unasked(self) -> bool:
+        """Whether statistics are encrypted where its file leaves open what adds them up."""
+        kinds: tuple[tuple[AggregateSpec | CategorySpec | JoinSumSpec, ...], ...]
+        kinds = self.aggregates, self.categories, self.join_sums
+        return any(a.open and a.protocol == "paillier" for asked in kinds for a in asked)
+
     def partners(self) -> list[str]:
         """All parties but the receiver."""
         return [party.name for party in self.parties if party.name != self.receiver]

@@ -66,7 +66,8 @@ class Plan:
     intersection was chosen for `why`; both "" where there is nothing to choose. `told` are bits of
     a row, by partner, `labels` those of labels. `cost` is that of all steps with all parties on
     this machine, by the kernels of `path`; `kept` the seconds of it that kept tags save later, None
-    without; `instead` what its statistics cost now and by private sums. `tables` are what was
+    without; `instead` what its statistics cost now and by private sums; `open` whether they are
+    encrypted where the job leaves it open and a hub may propose private sums. `tables` are what was
     looked at; those of the parties that are `elsewhere` were not, and are taken to have `rows` and
     numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
     `lists` say of each list how many may be on it and why others may not, where the receiver's
@@ -88,6 +89,7 @@ class Plan:
     path: str
     kept: float | None
     instead: tuple[Estimate, Estimate] | None
+    open: bool
     tables: tuple[TableTaken, ...]
     rows: int | None
     elsewhere: tuple[str, ...] = ()
@@ -112,6 +114,7 @@ class Plan:
             "path": self.path,
             "kept": self.kept,
             "instead": [asdict(one) for one in self.instead or ()],
+            "open": self.open,
             "tables": {
                 one.table: {"rows": one.rows, "taken": [column.as_dict() for column in one.taken]}
                 for one in self.tables
@@ -173,6 +176,7 @@ def planned(
         path=best_path(),
         kept=tagging(contract, MeasuredRates()) if keeps else None,
         instead=sums_instead(contract, MeasuredRates()),
+        open=job.encrypts_unasked,
         tables=() if source is None else _tables(job, source, elsewhere),
         origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
         lists=() if own is None else _lists(lister, own),

@@ -54,7 +54,7 @@ def in_text(plan: Plan) -> str:
         plan.job,
         f"purpose: {classed(plan.purpose, contract.purpose_class)}; about: {plan.entity}",
         "",
-        *in_words(contract),
+        *in_words(contract, unseen=plan.elsewhere),
     ]
     lines += _few_rows(plan)
     lines += _told(plan)
@@ -63,7 +63,8 @@ def in_text(plan: Plan) -> str:
         lines += ["", f"set intersection by {plan.protocol}: {plan.why}"]
     lines += [
         "",
-        f"Expected with all parties on this machine, as it is now ({PATHS[plan.path]} kernels)",
+        f"Expected with all parties on this machine, as it is now ({PATHS[plan.path]} kernels), of "
+        "the steps between them; reading tables, own models, profiles and the report come on top",
         f"  about {_seconds(cost.seconds)}, {cost.memory / 1e6 + 400:.0f} MB of memory a party, "
         f"{cost.wire / 1e6:.0f} MB on the wire in {math.ceil(cost.rounds)} round trips",
     ]
@@ -83,11 +84,18 @@ def _sums_instead(plan: Plan) -> list[str]:
     if plan.instead is None:
         return []
     now, then = plan.instead
-    return [
+    lines = [
         f"  of which statistics {_seconds(now.seconds)} and {now.wire / 1e6:.0f} MB; by "
         f'private sums (protocol = "sums", where all policies name it) {_seconds(then.seconds)} '
         f"and {then.wire / 1e6:.0f} MB"
     ]
+    if plan.open:
+        lines.append(
+            "  the job leaves open what adds them up: a run on this machine encrypts; over a hub "
+            "the receiver proposes private sums where its policy lists them alone, as a new "
+            "node's does (plan --hub FOLDER)"
+        )
+    return lines
 
 
 def _few_rows(plan: Plan) -> list[str]:

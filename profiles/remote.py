@@ -48,7 +48,7 @@ from psi.protocol import (
     Refused,
 )
 
-__all__ = ["HubLink", "check_allowed", "federate_remote", "unfinished", "withdraw"]
+__all__ = ["HubLink", "check_allowed", "federate_remote", "proposed_over", "unfinished", "withdraw"]
 
 HOUR = 3600.0
 STOPPED = "stopped by this party"
@@ -80,9 +80,13 @@ def check_allowed(job: Job, decider: Decider, link: HubLink) -> None:
     Raises `Declined` where it says no, and `JobError` where the job cannot be proposed over a hub.
     """
     _check(job, link)
-    allowed = load_policy(link.home.policy).limits.aggregate_protocols
     with _own_word(link.home):
-        decider.allows(nameless_draft(job.adding(allowed)))
+        decider.allows(nameless_draft(proposed_over(job, link)))
+
+
+def proposed_over(job: Job, link: HubLink) -> Job:
+    """The job as this party proposes it: by private sums where its own policy lists them alone."""
+    return job.adding(load_policy(link.home.policy).limits.aggregate_protocols)
 
 
 def federate_remote(
@@ -166,8 +170,7 @@ def federate_remote(
                 frozen=frozen, persons=person_book(link.home), models=link.home.models,
                 may=partial(who_may_be_told, job),
             )  # fmt: skip
-            allowed = load_policy(link.home.policy).limits.aggregate_protocols
-            asked = draft(job.adding(allowed), parties, nonce, time.time())
+            asked = draft(proposed_over(job, link), parties, nonce, time.time())
             if not session.resumed:
                 _consider(participant, asked, link.home, halt)  # this party's own officers first
             mount.call(make_call(nonce, keys, parties))

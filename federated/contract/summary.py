@@ -9,6 +9,7 @@ purpose) stands in quotation marks.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from federated.contract.columns import KEY, columns_used
@@ -35,10 +36,13 @@ _ASKED = {
 }
 
 
-def in_words(contract: Contract) -> list[str]:
-    """Lines for a terminal: parties, steps, what each party learns, guards."""
+def in_words(contract: Contract, unseen: Collection[str] = ()) -> list[str]:
+    """Lines for a terminal: parties, steps, what each party learns, guards.
+
+    Of parties that are `unseen` nobody has looked at the table: what is known of it is a guess.
+    """
     contract = foreseen(contract)
-    lines = ["Parties", *(f"  {_party(contract, terms)}" for terms in contract.parties)]
+    lines = ["Parties", *(f"  {_party(contract, t, t.name in unseen)}" for t in contract.parties)]
     for series in contract.series:
         lines += ["", "Series", f"  {series_words(series)}"]
         for terms in contract.parties:
@@ -123,13 +127,15 @@ def _script(character: str) -> str:
     return unicodedata.name(character, "").split(" ", 1)[0].removesuffix("WIDTH")
 
 
-def _party(contract: Contract, terms: PartyTerms) -> str:
+def _party(contract: Contract, terms: PartyTerms, unseen: bool) -> str:
     what = "receiver, " if terms.name == contract.receiver else ""
     rows = f"{terms.rows:,} rows" if terms.rows else "rows not told yet"
+    rows += " assumed" if unseen else ""
     use = "training" if contract.train else "scores"
     columns = f"{len(terms.features)} columns for {use}" if terms.features else "no features"
     measures = f", measures {', '.join(terms.measures)}" if terms.measures else ""
-    admits = f"; {_basis(contract, terms)}" if terms.rows else ""
+    admits = f"; {_basis(contract, terms)}" if terms.rows and not unseen else ""
+    admits += "; what basis its rows have is asked when the job is proposed" if unseen else ""
     admits += f"; {' and '.join(terms.data_classes)} data" if terms.data_classes else ""
     return f"{terms.name} ({what}{terms.table}, {rows}): {columns}{measures}{admits}"
 

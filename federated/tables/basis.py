@@ -110,9 +110,11 @@ def read_basis(where: str, found: object) -> Basis | None:
 
 def nobody_left(table: str, basis: Basis) -> Refused:
     """Why a job cannot begin; without a count, since other parties are told."""
+    towards = " and, as recipient, the other parties" if "recipient" in basis.columns else ""
     return Refused(
         f"no row of {table} has a basis for this job's purpose and parties",
-        hint=f"the bases stand in {basis.table}: see whether they name the purpose as the job does",
+        hint=f"the bases stand in {basis.table}: see whether they name the purpose{towards} as the "
+        "job does",
     )
 
 

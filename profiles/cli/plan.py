@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from profiles.cli.options import Hub
 
 __all__ = ["plan"]
 
@@ -29,6 +31,7 @@ def plan(
         bool,
         typer.Option("--accept-columns", help="Plan for `run --accept-columns`."),
     ] = False,
+    hub: Hub = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say in plain words what each party will send and learn, and what it will cost.
@@ -36,8 +39,9 @@ def plan(
     Nothing is sent and no key is made. With --tables the row counts are those of the tables, and
     what each column is taken for is said; the tables of parties elsewhere, or all without it, are
     taken to have --rows rows of numbers. A column that is taken for something else than in the last
-    run ends it, as it would the run. How long it takes is worked out from a
-    quarter of a second of the real kernels.
+    run ends it, as it would the run. How long the steps between parties take is worked out from a
+    quarter of a second of the real kernels. With --hub it is the plan of what `run --hub` would
+    propose, and this party's own policy is asked, as the run asks it.
     """
     import json
 
@@ -52,6 +56,19 @@ def plan(
         typer.echo(compiling(), err=True)
     spec = Job.load(job)
     source = open_tables(tables) if tables else None
+    if hub is not None:
+        spec = over_this_hub(spec, source, hub)
     held = [] if accept_columns else frozen_beside(job, tables)
     found = planned(spec, source, rows, held)
     typer.echo(json.dumps(found.as_dict(), indent=1) if as_json else in_text(found))
+
+
+def over_this_hub(spec: Any, source: Any, hub: Path) -> Any:
+    """The job as it would be proposed over this hub or node, whose policy is asked with tables."""
+    from profiles.cli.run import ask_policy, check_folder
+    from profiles.remote import HubLink, proposed_over
+
+    check_folder(hub)
+    if source is not None:
+        ask_policy(spec, source, hub)
+    return proposed_over(spec, HubLink(hub))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federated.tables.basis import ANY, Basis, BasisAsked, admit, read_basis
+from federated.tables.basis import ANY, Basis, BasisAsked, admit, nobody_left, read_basis
 from federated.tables.source import MemorySource
 from psi.protocol import InputError, JobError
 
@@ -154,3 +154,10 @@ def test_a_million_entities_for_three_purposes() -> None:
         assert 0.4 * n < found.rows.sum() < 0.6 * n
     # 1.8 s on one machine, 2.6 to 3.1 s on another
     assert time.process_time() - begun < 5
+
+
+def test_where_nobody_is_left_the_hint_names_what_bases_say() -> None:
+    assert BASIS is not None
+    assert "the purpose and, as recipient, the other parties" in nobody_left("t", BASIS).hint
+    columns = {key: name for key, name in BASIS.columns.items() if key != "recipient"}
+    assert "recipient" not in nobody_left("t", replace(BASIS, columns=columns)).hint
