@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from federated.binning.evidence import stability
 from federated.tables.column_roles import kind_of
+from federated.tables.spelled import ALIKE, nearly
 from profiles.routing import compared
 from psi.protocol.errors import InputError
 
@@ -84,10 +85,7 @@ def difference(before: Path, after: Path) -> Difference:
     place = pc.index_in(_names(new), value_set=_names(old))
     both = pc.is_valid(place)
     stayed = int(pc.sum(both).as_py() or 0)
-    if not stayed:
-        raise InputError(
-            f"nobody of {after} is in {before}", hint="are both of one table, by one entity column?"
-        )
+    _check_alike(_names(new).filter(pc.invert(both)), _names(old), stayed, before, after)
     counts = {"came": new.num_rows - stayed, "went": old.num_rows - stayed, "stayed": stayed}
     old, new = old.take(place.drop_null()), new.filter(both)
     drifts, left_out = [], sorted(set(old.column_names) ^ set(new.column_names))
@@ -101,6 +99,23 @@ def difference(before: Path, after: Path) -> Difference:
     return Difference(
         **counts, moves=_moves(old, new), drifts=tuple(drifts), left_out=tuple(left_out)
     )
+
+
+def _check_alike(lost: pa.Array, known: pa.Array, stayed: int, before: Path, after: Path) -> None:
+    """Refuse profiles that name people in two ways: everybody would have gone, and others come."""
+    if 2 * stayed > len(known):
+        return
+    near = nearly(lost, known)
+    if near > stayed:
+        raise InputError(
+            f"{near:,} entities of {after} are in {before} {ALIKE}, {stayed:,} as they are written",
+            hint="a table's export lost them: where a file still has its leading zeros, types = "
+            '{ "COLUMN" = "string" } in tables.toml keeps them; then run again',
+        )
+    if not stayed:
+        raise InputError(
+            f"nobody of {after} is in {before}", hint="are both of one table, by one entity column?"
+        )
 
 
 def _read(path: Path) -> pa.Table:

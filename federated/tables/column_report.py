@@ -33,7 +33,7 @@ from federated.tables.matrix import numeric_matrix
 from psi.identifiers.texts import among
 from psi.protocol.errors import InputError
 
-__all__ = ["ColumnTaken", "columns_taken", "in_lines"]
+__all__ = ["ColumnTaken", "columns_taken", "in_lines", "stand_ins"]
 
 _TAIL = 100.0
 """A largest value so many times as far from the median as 95 in 100 values are: a heavy tail."""
@@ -309,7 +309,7 @@ def _of_numbers(table: pa.Table, name: str, far: bool, gone: Sequence[str]) -> l
     if values.size < 20:
         return []
     found = list[str]()
-    for code in _codes(values):
+    for code in stand_ins(values):
         rows = values == code
         found.append(
             f"{int(rows.sum()):,} rows hold {code:.0f}, apart from all others: if that stands for "
@@ -320,7 +320,7 @@ def _of_numbers(table: pa.Table, name: str, far: bool, gone: Sequence[str]) -> l
     return found + _of_far_values(values) if far else found
 
 
-def _codes(values: np.ndarray) -> list[float]:
+def stand_ins(values: np.ndarray) -> list[float]:
     """Numbers that people write where there is none, such as -999 or -1, several times and apart.
 
     Nines lie farther from the others than these do from each other; negative ones are the only

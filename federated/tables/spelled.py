@@ -13,8 +13,10 @@ from federated.tables.column_roles import kind_of
 from psi.identifiers.columns import as_text, fold_wide, one_array
 from psi.protocol import InputError
 
-__all__ = ["loosely", "spelled"]
+__all__ = ["ALIKE", "loosely", "nearly", "spelled"]
 
+ALIKE = "but for case, width, leading zeros, .0, blanks or dashes"
+"""What `loosely` leaves out, as errors say it."""
 _TYPED = ("number", "date", "timestamp")
 
 
@@ -48,3 +50,9 @@ def loosely(text: pa.Array) -> pa.Array:
     for pattern, kept in ((r"\.0+$", ""), (r"[\s'-]+", ""), (r"^0+(.)", r"\1")):
         text = pc.replace_substring_regex(text, pattern, kept)
     return text
+
+
+def nearly(lost: pa.Array | pa.ChunkedArray, known: pa.Array | pa.ChunkedArray) -> int:
+    """How many of these texts that are not known would be, but for what programs change."""
+    mine, theirs = (loosely(one_array(one).cast(pa.large_string())) for one in (lost, known))
+    return int(pc.sum(pc.is_in(mine, value_set=theirs.drop_null())).as_py() or 0)

@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from federated.readers.advice import quoted_name
+from federated.tables.spelled import ALIKE, nearly
 from psi.protocol.errors import InputError, JobError
 
 __all__ = ["ENTITY", "VIEW_FILE", "ViewFile", "read_views"]
@@ -57,7 +59,8 @@ class ViewFile:
         """`table`, which holds `by` as text, with the wanted features.
 
         Raises:
-            InputError: an entity stands in the file twice.
+            InputError: an entity stands in the file twice; nobody of the table is in it, or most
+                would be if both wrote them alike.
         """
         try:
             features = pq.read_table(location, columns=[ENTITY, *wanted])
@@ -68,10 +71,32 @@ class ViewFile:
             raise InputError(
                 f"{self.where} views: {location.name} has an entity twice, once needed"
             )
-        at = pc.index_in(pc.utf8_trim_whitespace(table[self.by]), value_set=entities)
+        names = pc.utf8_trim_whitespace(table[self.by])
+        at = pc.index_in(names, value_set=entities)
+        self._check_met(names.filter(pc.is_null(at)), entities, len(names), location.name)
         for name in wanted:
             table = table.append_column(name, features[name].take(at))
         return table
+
+    def _check_met(self, lost: pa.ChunkedArray, entities: pa.Array, rows: int, file: str) -> None:
+        """Refuse a file of which next to nobody is in the table: all columns would be empty."""
+        met = rows - len(lost)
+        if 2 * met > rows or not len(entities):
+            return
+        near = nearly(lost, entities)
+        if near > met:
+            raise InputError(
+                f"{self.where} views: {near:,} of {rows:,} rows have an entity of {file} {ALIKE}, "
+                f"{met:,} as it is written",
+                hint=f"write {self.by!r} as the table of accounts writes entities: where a file "
+                f'still has its zeros, types = {{ {quoted_name(self.by)} = "string" }} keeps them',
+            )
+        if not met:
+            raise InputError(
+                f"{self.where} views: none of {rows:,} rows has an entity of {file} in {self.by!r}",
+                hint="by is the column that the flow's table of accounts calls entity; --kind says "
+                "whose views the file has",
+            )
 
     def _schema(self, location: Path) -> pa.Schema:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 _CHECK = "fedprofile flows check"
 
-__all__ = ["say_left_out", "say_reasons", "typed_rows"]
+__all__ = ["say_left_out", "say_notes", "say_reasons", "typed_rows"]
 
 
 def typed_rows(flows: Flows, *columns: str, lang: str = "") -> Any:
@@ -45,10 +46,11 @@ def say_reasons(flows: Flows, lang: str = "", *, beside: bool = True) -> None:
     """As `say_left_out`, with the reasons, where days have been looked at and they cost nothing.
 
     Args:
-        beside: whether to say too what the tables beside hold that is not used.
+        beside: whether to say too what may be meant otherwise in amounts and currencies, and what
+            the tables beside hold that is not used.
     """
-    from federated.text import plain
     from profiles.flows.beside import beside_notes
+    from profiles.flows.money import money_notes
     from profiles.language import LANGUAGES, language
 
     t, lost = language(lang or LANGUAGES[0]), flows.left_out
@@ -56,7 +58,17 @@ def say_reasons(flows: Flows, lang: str = "", *, beside: bool = True) -> None:
         _say(lang, sum(lost.values()), flows.given)
         for why, rows in lost.items():
             typer.echo(f"  {t.told(why, 'flow_reason')}: {rows:,}", err=True)
-    for note in beside_notes(flows) if beside else ():
+    if beside:
+        say_notes([*money_notes(flows), *beside_notes(flows)], lang)
+
+
+def say_notes(notes: Iterable[str], lang: str = "") -> None:
+    """Say on stderr what may be meant otherwise, or is not used."""
+    from federated.text import plain
+    from profiles.language import LANGUAGES, language
+
+    t = language(lang or LANGUAGES[0])
+    for note in notes:
         typer.echo(plain(t.told(note, "flow_note"), 1000), err=True)
 
 

@@ -11,7 +11,7 @@ import typer
 from federated.cli.group import Group
 from profiles.cli import flow_labels, flow_links, flow_money, flow_views
 from profiles.cli.flow_options import Lang, Memory, Name, Tables, Threads
-from profiles.cli.flow_rows import typed_rows
+from profiles.cli.flow_rows import say_notes, typed_rows
 from psi.protocol import EnvironmentFailed, InputError
 
 if TYPE_CHECKING:
@@ -123,10 +123,12 @@ def type_(
     from profiles.cli.run import check_lang
     from profiles.copies import ROWS, note_copy
     from profiles.flows.export import write_parquet
+    from profiles.flows.money import money_notes
     from profiles.flows.summary import reversals, shares, type_table, untyped
 
     check_lang(lang)
     opened = _opened(tables, flows, threads, memory)
+    say_notes(money_notes(opened), lang)
     if out is not None:
         written = write_parquet(typed_rows(opened, lang=lang), out)
         note_copy(tables.parent, ROWS, out)

@@ -16,7 +16,7 @@ from federated.tables.column_roles import check_role, kind_of
 from federated.tables.days import days_of
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
-from federated.tables.spelled import loosely
+from federated.tables.spelled import ALIKE, nearly
 from profiles.exclusion.rule import ExcludeSpec
 from profiles.routing import compared
 from psi.protocol.errors import InputError
@@ -98,13 +98,12 @@ class Rules:
         names = pc.unique(compared(found.column(theirs))).drop_null()
         known = pc.is_in(names, value_set=own)
         met = int(pc.sum(known).as_py() or 0)
-        others = pc.unique(loosely(names.filter(pc.invert(known))))
-        written = int(pc.sum(pc.is_in(others, value_set=loosely(own.drop_null()))).as_py() or 0)
+        written = nearly(names.filter(pc.invert(known)), own.drop_null())
         if written > met:
             raise InputError(
                 f"{self._job.file}: [[exclude]] {rule.reason!r}: {written:,} values of {theirs!r} "
-                f"in {rule.table} are those of {mine!r} in {self._own} but for case, width, "
-                f"leading zeros, .0, blanks or dashes, {met:,} as they are written",
+                f"in {rule.table} are those of {mine!r} in {self._own} {ALIKE}, {met:,} as they "
+                "are written",
                 hint="the former would leave nobody out: write both alike; where a file still has "
                 f'its leading zeros, types = {{ {quoted_name(theirs)} = "string" }} keeps them',
             )

@@ -8,7 +8,7 @@ One row a transaction, in Ibis, on the engine that holds the tables:
     channel, code, merchant_code, text, refused, unread
 
 Texts are "" where there is none. `refused` is "" or why the row is left out; nothing is left out
-without being counted. `unread` is the amount, time or code of direction for which it is.
+without being counted. `unread` is the amount, time, currency or code of direction for which it is.
 """
 
 from __future__ import annotations
@@ -21,26 +21,32 @@ from typing import Any
 
 import ibis
 
+from profiles.flows.currencies import DIGITS, code_of
 from profiles.flows.engine import Engine
-from profiles.flows.settings import DIGITS, PRODUCTS, Bound, FlowSettings, Source
+from profiles.flows.settings import PRODUCTS, Bound, FlowSettings, Source
 from profiles.flows.times import add_day, carries_zone, half_days
 from profiles.flows.values import add_minor, as_number, as_text
 
 __all__ = [
+    "ABSENT",
     "CONFLICT",
     "HALF_DAYS",
     "NO_AMOUNT",
     "NO_DAY",
+    "NO_RATE",
     "UNKNOWN_CODE",
     "ZONED",
     "Base",
     "base_model",
+    "source_text",
 ]
 
+ABSENT = "the account is not in the table of accounts"
 REPEATED = "this row came before"
 CONFLICT = "this id came before, with another account, amount, direction or day"
 NO_DAY = "no day, or none that can be read"
 NO_AMOUNT = "no amount, or none that can be read"
+NO_RATE = "no rate for the currency"
 UNKNOWN_CODE = "an unknown code of direction"
 ZONED = "the time is a text that carries a zone"
 HALF_DAYS = "the time is by a clock of twelve hours (AM, PM)"
@@ -107,15 +113,16 @@ def base_model(settings: FlowSettings, engine: Engine, before: dt.date | None = 
 
 def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
     table = engine.columns_of(source)
-    currency = _text(table, source, "currency")
+    said = source_text(table, source, "currency")
     table = table.select(
-        id=_text(table, source, "id"),
-        account=_text(table, source, "account"),
-        currency=ibis.ifelse(currency == "", settings.currency, currency),
-        side=_text(table, source, "direction"),
+        id=source_text(table, source, "id"),
+        account=source_text(table, source, "account"),
+        currency=code_of(said, settings.currency, settings.currencies),
+        blank=(said == "") if source.blank_currency == "refuse" else ibis.literal(False),
+        side=source_text(table, source, "direction"),
         _amount=table[source.columns["amount"]],
         _time=table[source.columns["time"]],
-        **{name: _text(table, source, name) for name in _TEXTS},
+        **{name: source_text(table, source, name) for name in _TEXTS},
     )
     odd = {n: [c for c, d in DIGITS.items() if d == n] for n in (0, 3)}
     digits = ibis.cases(*((table.currency.isin(odd[n]), n) for n in odd), else_=2).cast("int64")
@@ -146,6 +153,7 @@ def _source(settings: FlowSettings, source: Source, engine: Engine) -> Any:
         (table.signed == 0, "the amount is zero"),
         (below, "the amount is negative beside a direction"),
         (table.way == "", UNKNOWN_CODE),
+        (table.blank, "no currency"),
         else_="",
     )
     table = table.mutate(refused=refused)
@@ -193,16 +201,14 @@ def _rated(settings: FlowSettings, rows: Any, engine: Engine) -> Any:
             for one in settings.sources
         ):
             return rows.drop("digits")
-        without = (rows.refused == "") & ~known
-        refused = ibis.ifelse(without, "no rate for the currency", rows.refused)
-        return rows.mutate(refused=refused).drop("digits")
+        return _unrated(rows, ~known).drop("digits")
     bound, table = settings.rates, engine.columns_of(settings.rates)
     since: Any = ibis.date(1, 1, 1)
     if "since" in bound.columns:
         table = _dated(settings, table, bound.columns["since"], "since_day")
         since = table.since_day
     rates = table.select(
-        rated=_text(table, bound, "currency"),
+        rated=code_of(source_text(table, bound, "currency"), "", settings.currencies),
         rate=as_number(table[bound.columns["rate"]]),
         since=since,
     )
@@ -218,10 +224,15 @@ def _rated(settings: FlowSettings, rows: Any, engine: Engine) -> Any:
     value = joined.minor.cast("float64") / scale * joined.rate * float(10**settings.digits)
     known = joined.currency == settings.currency
     minor = ibis.ifelse(known, joined.minor, (value.fill_null(0.0) + 0.5).floor().cast("int64"))
-    without = (joined.refused == "") & ~known & joined.rate.isnull()
-    refused = ibis.ifelse(without, "no rate for the currency", joined.refused)
-    joined = joined.mutate(minor=minor, refused=refused)
+    joined = _unrated(joined.mutate(minor=minor), ~known & joined.rate.isnull())
     return joined.drop("digits", "rated", "rate", "since", "until")
+
+
+def _unrated(rows: Any, without: Any) -> Any:
+    """Rows without a rate refused, the code beside."""
+    without = (rows.refused == "") & without
+    unread = ibis.ifelse(without, rows.currency, rows.unread)
+    return rows.mutate(refused=ibis.ifelse(without, NO_RATE, rows.refused), unread=unread)
 
 
 def _accounts(settings: FlowSettings, engine: Engine, before: dt.date | None) -> Any | None:
@@ -235,9 +246,9 @@ def _accounts(settings: FlowSettings, engine: Engine, before: dt.date | None) ->
         if name in bound.columns:
             table = _dated(settings, table, bound.columns[name], f"day_{name}")
         days[name] = f"day_{name}" if name in bound.columns else ibis.null("date")
-    account = _text(table, bound, "account")
-    entity = _text(table, bound, "entity") if "entity" in bound.columns else account
-    kind = _text(table, bound, "kind")
+    account = source_text(table, bound, "account")
+    entity = source_text(table, bound, "entity") if "entity" in bound.columns else account
+    kind = source_text(table, bound, "kind")
     if settings.account_kinds:
         kind = ibis.cases(*((kind == c, k) for c, k in settings.account_kinds.items()), else_="")
     kind = ibis.ifelse(kind.isin(["C", "B", "G"]), kind, "C") if "kind" in bound.columns else kind
@@ -246,8 +257,8 @@ def _accounts(settings: FlowSettings, engine: Engine, before: dt.date | None) ->
         account=account,
         entity=entity,
         kind=kind,
-        branch=_text(table, bound, "branch"),
-        owner=_text(table, bound, "name"),
+        branch=source_text(table, bound, "branch"),
+        owner=source_text(table, bound, "name"),
         **{n: table[d] if isinstance(d, str) else d for n, d in days.items()},
     )
     if before is not None:
@@ -274,7 +285,7 @@ def _owned(rows: Any, accounts: Any | None) -> Any:
     late = joined.closed.notnull() & (joined.day > joined.closed)
     fine = joined.refused == ""
     refused = ibis.cases(
-        (fine & joined.held.isnull(), "the account is not in the table of accounts"),
+        (fine & joined.held.isnull(), ABSENT),
         (fine & early, "before the account was opened"),
         (fine & late, "after the account was closed"),
         else_=joined.refused,
@@ -291,7 +302,7 @@ def _repeated(settings: FlowSettings, engine: Engine) -> bool:
     """Whether an id comes twice in one source: most often none does, and nothing has to be done."""
     for source in settings.sources:
         table = engine.columns_of(source)
-        number = _text(table, source, "id")
+        number = source_text(table, source, "id")
         if "id" in source.columns and not table[source.columns["id"]].type().is_string():
             number = table[source.columns["id"]]  # as it is: no text has to be made of it
         if _twice(table.select(id=number)):
@@ -342,10 +353,10 @@ def _orders(settings: FlowSettings, engine: Engine, before: dt.date | None) -> A
     table = table.mutate(digits=ibis.literal(settings.digits, "int64"))
     table = add_minor(table, bound.columns["amount"], "signed")
     return table.select(
-        account=_text(table, bound, "account"),
-        counterparty_account=_text(table, bound, "counterparty_account"),
+        account=source_text(table, bound, "account"),
+        counterparty_account=source_text(table, bound, "counterparty_account"),
         minor=table.signed.abs(),
-        category=_text(table, bound, "category"),
+        category=source_text(table, bound, "category"),
     )
 
 
@@ -360,13 +371,13 @@ def _balances(
     table = table.mutate(digits=ibis.literal(settings.digits, "int64"))
     table = add_minor(table, bound.columns["amount"], "signed")
     table = _dated(settings, table, bound.columns["day"], "level_day")
-    product = _text(table, bound, "product")
+    product = source_text(table, bound, "product")
     given = "product" in {*bound.columns, *bound.fixed}
     if settings.balance_products:
         known = settings.balance_products.items()
         product = ibis.cases(*((product == c, p) for c, p in known), else_="")
     table = table.select(
-        account=_text(table, bound, "account"),
+        account=source_text(table, bound, "account"),
         product=product if given else ibis.literal("deposit"),
         day=table.level_day,
         minor=table.signed,
@@ -387,7 +398,8 @@ def _dated(settings: FlowSettings, table: Any, column: str, made: str) -> Any:
     return add_day(table, column, made, "yyyy-mm-dd", settings.zone, settings.zone)
 
 
-def _text(table: Any, bound: Bound, name: str) -> Any:
+def source_text(table: Any, bound: Bound, name: str) -> Any:
+    """What a section calls by this name, as text without outer blanks; "" where it is not bound."""
     if name in bound.fixed:
         return ibis.literal(bound.fixed[name])
     if name in bound.joined:

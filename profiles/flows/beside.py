@@ -11,6 +11,9 @@ from typing import Any
 
 import ibis
 
+from federated.tables.spelled import ALIKE
+from profiles.flows.alike import nearly
+from profiles.flows.currencies import code_of
 from profiles.flows.flows import Flows
 from profiles.flows.settings import KINDS, PRODUCTS, Bound
 from profiles.flows.shown import shown_codes, shown_shapes
@@ -61,10 +64,12 @@ def _rates(flows: Flows, bound: Bound) -> Iterator[str]:
     if wrong := _count(table, table._rate <= 0):
         yield f" rate: {wrong:,} are no number above zero: left out"
     yield from _unread_days(table, bound, "left out")
-    keys = [bound.columns[one] for one in ("currency", "since") if one in bound.columns]
+    said = as_text(table[bound.columns["currency"]])
+    table = table.mutate(_code=code_of(said, "", flows.settings.currencies))
+    keys = ["_code", *([bound.columns["since"]] if "since" in bound.columns else [])]
     good = table.filter(table._rate > 0)
     times = good.group_by(keys).agg(n=good.count())
-    if keys and (twice := _count(times, times.n > 1)):
+    if twice := _count(times, times.n > 1):
         yield f": {twice:,} times two rates of a currency hold from one day: the lower is taken"
 
 
@@ -79,13 +84,7 @@ def _balances(flows: Flows, bound: Bound) -> Iterator[str]:
         if other := _count(table, ~table._product.isin(known)):
             codes = shown_codes(table, "_product", known)
             yield f" product: {other:,} levels of no known product are left out: {codes}"
-    accounts = flows.base.accounts
-    if accounts is not None and "account" in bound.columns:
-        there = accounts.select(there="account")
-        account = as_text(table[bound.columns["account"]])
-        table = table.select(_account=account)
-        if lost := _count(table.anti_join(there, table._account == there.there)):
-            yield f" account: {lost:,} levels of accounts that are not in theirs: left out"
+    yield from _absent(flows, table, bound, "levels", "left out")
 
 
 def _orders(flows: Flows, bound: Bound) -> Iterator[str]:
@@ -96,6 +95,7 @@ def _orders(flows: Flows, bound: Bound) -> Iterator[str]:
             f"{_written(table, bound)}"
         )
     yield from _unread_days(table, bound, "left out of what looks at the past")
+    yield from _absent(flows, table, bound, "orders", "no payment is known by them")
     asked = sorted({one for rule in flows.taxonomy.rules for one in rule.order or ()})
     if not asked:
         yield ": no rule asks for an order's category, so they say nothing yet"
@@ -104,6 +104,19 @@ def _orders(flows: Flows, bound: Bound) -> Iterator[str]:
         if other := _count(table, ~table._category.isin(asked)):
             codes = shown_codes(table, "_category", asked)
             yield f" category: {other:,} orders of one that no rule asks for: {codes}"
+
+
+def _absent(flows: Flows, table: Any, bound: Bound, what: str, so: str) -> Iterator[str]:
+    """Rows of accounts that nobody knows, and whether they would be known written otherwise."""
+    accounts = flows.base.accounts
+    if accounts is None or "account" not in bound.columns:
+        return
+    table = table.select(account=as_text(table[bound.columns["account"]]))
+    theirs = accounts.select("account")
+    if lost := _count(table.anti_join(theirs, "account")):
+        _, near, _ = nearly(table, theirs)
+        why = f"; {near:,} of these accounts are there {ALIKE}" if near else ""
+        yield f" account: {lost:,} {what} of accounts that are not in theirs: {so}{why}"
 
 
 def _with_days(flows: Flows, bound: Bound, names: tuple[str, ...]) -> Any:

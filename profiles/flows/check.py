@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from federated.tables.spelled import ALIKE
+from profiles.flows.alike import nearly
 from profiles.flows.base import (
+    ABSENT,
     CONFLICT,
     HALF_DAYS,
     NO_AMOUNT,
     NO_DAY,
+    NO_RATE,
     UNKNOWN_CODE,
     ZONED,
+    source_text,
 )
 from profiles.flows.beside import beside_notes
 from profiles.flows.flows import Flows
+from profiles.flows.money import CODE_LIKE, money_notes
 from profiles.flows.settings import Bound, Source
 from profiles.flows.shown import shown_codes, shown_shapes
 from profiles.flows.times import drops_clock
@@ -158,6 +164,13 @@ def _notes(flows: Flows, rows: Any, refused: dict[str, dict[str, int]]) -> list[
         if UNKNOWN_CODE in found:
             codes = shown_codes(unread.filter(unread.refused == UNKNOWN_CODE), "unread")
             notes.append(f"{where} in, out: codes in neither: {codes}")
+        if NO_RATE in found:
+            codes = shown_codes(unread.filter(unread.refused == NO_RATE), "unread", short=CODE_LIKE)
+            notes.append(
+                f"{where} currency: no rate on their day for {codes}: [flows.NAME.rates] gives one;"
+                ' where another code is meant, currencies = { "RMB yuan" = "CNY" } in [flows.NAME]'
+            )
+        notes += _written(flows, source, ABSENT in found)
         if NO_AMOUNT in found:
             written = shown_shapes(unread.filter(unread.refused == NO_AMOUNT), "unread")
             notes.append(f"{where} amount: what cannot be read is written {_AS} {written}")
@@ -189,7 +202,26 @@ def _notes(flows: Flows, rows: Any, refused: dict[str, dict[str, int]]) -> list[
                 f"{where} dates: {dropped:,} times have a time of day for which"
                 f" {source.dates!r} has no place (hh, mi, ss): what is read is at midnight"
             )
-    return [*notes, *beside_notes(flows)]
+    return [*notes, *money_notes(flows), *beside_notes(flows)]
+
+
+def _written(flows: Flows, source: Source, absent: bool) -> list[str]:
+    """What to do where accounts are there but for how they are written: a spreadsheet's doing."""
+    if flows.base.accounts is None:
+        return []
+    found, theirs = [], flows.base.accounts.select("account")
+    table = flows.engine.columns_of(source)
+    for key in ("account", "counterparty_account"):
+        if key not in source.columns or (key == "account" and not absent):
+            continue
+        met, near, _ = nearly(table.select(source_text(table, source, key)), theirs)
+        if near and (key == "account" or near > met):  # others' accounts may be alike by chance
+            said = f'types = {{ "{source.columns[key]}" = "string" }}'
+            found.append(
+                f"{source.where} {key}: {near:,} more are in the table of accounts {ALIKE}: read"
+                f" both as text, {said}, from files that still have them"
+            )
+    return found
 
 
 def _dropped(flows: Flows, source: Source) -> int:

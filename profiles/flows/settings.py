@@ -34,6 +34,7 @@ from zoneinfo import ZoneInfo
 
 from federated.tables.bindings import Table, table_of
 from federated.toml_sections import TomlSection, load_toml
+from profiles.flows.currencies import DIGITS
 from psi.protocol.errors import JobError
 
 __all__ = [
@@ -72,9 +73,8 @@ _BALANCES = ("account", "day", "amount", "product")
 PRODUCTS = ("deposit", "wealth", "loan")
 """What a balance is of: what the bank owes on demand or at a term, what it keeps, what it lent."""
 _RATES = ("currency", "rate", "since")
+_CODE, _CODES = "[A-Z]{3}", "three capital letters such as CNY (ISO 4217)"
 _SHARES = ("fee", "scheme", "deposit", "wealth", "loan")
-DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
-"""Decimal digits of currencies that do not have two (ISO 4217)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +102,15 @@ class Source(Bound):
 
     `inward`, `outward` are the codes of direction; without a direction column the sign of the
     amount says it, and `positive` which way a positive one goes. `negative` says what an amount
-    below zero is where there is a direction: "refuse" (counted), or "reverse" (the other way).
+    below zero is where there is a direction: "refuse" (counted), or "reverse" (the other way);
+    `blank_currency` what no currency is: "own" (the flow's, counted), or "refuse".
     """
 
     inward: tuple[str, ...] = ()
     outward: tuple[str, ...] = ()
     positive: str = "in"
     negative: str = "refuse"
+    blank_currency: str = "own"
     decimal: str = "."
     thousands: str = ""
     minor: bool = False
@@ -134,7 +136,8 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings:
-    """One `[flows.NAME]`. `person_links`: whether links of natural persons may be told."""
+    """One `[flows.NAME]`. `person_links`: whether links of natural persons may be told;
+    `currencies`: codes by what the bank's tables write for them."""
 
     name: str
     file: Path
@@ -150,6 +153,7 @@ class FlowSettings:
     terms: Terms | None = None
     taxonomy: tuple[Path, ...] = ()
     person_links: bool = False
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -190,8 +194,12 @@ def load_settings(path: str | Path) -> tuple[dict[str, Table], dict[str, FlowSet
 
 def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]) -> FlowSettings:
     currency = section.text("currency", "CNY")
-    if not re.fullmatch("[A-Z]{3}", currency):
-        raise section.fail("currency", currency, "three capital letters such as CNY (ISO 4217)")
+    if not re.fullmatch(_CODE, currency):
+        raise section.fail("currency", currency, _CODES)
+    currencies = section.renames("currencies")
+    for said, code in currencies.items():
+        if not re.fullmatch(_CODE, code):
+            raise section.fail(f"currencies.{said}", code, _CODES)
     zone = _zone(section, "zone", section.text("zone", "Asia/Shanghai"))
     person_links = section.flag("person_links", False)
     taxonomy = tuple(file.parent / path for path in section.texts("taxonomy", []))
@@ -230,6 +238,7 @@ def _flow(name: str, file: Path, section: TomlSection, tables: Mapping[str, Any]
         currency=currency,
         zone=zone,
         person_links=person_links,
+        currencies=currencies,
         sources=tuple(sources),
         accounts=accounts,
         account_kinds=kinds,
@@ -260,6 +269,7 @@ def _source(file: Path, section: TomlSection, tables: Mapping[str, Any], zone: s
     inward, outward = section.texts("in", []), section.texts("out", [])
     positive = section.text("positive", "in", ("in", "out"))
     negative = section.text("negative", "refuse", ("refuse", "reverse"))
+    blank_currency = section.text("blank_currency", "own", ("own", "refuse"))
     decimal = section.text("decimal", ".", (".", ","))
     thousands = section.text("thousands", "", ("", ",", ".", " ", "'", "_"))
     minor = section.flag("minor", False)
@@ -284,8 +294,9 @@ def _source(file: Path, section: TomlSection, tables: Mapping[str, Any], zone: s
     return Source(
         where=bound.where, table=bound.table, columns=bound.columns, fixed=bound.fixed,
         joined=bound.joined,
-        inward=inward, outward=outward, positive=positive, negative=negative, decimal=decimal,
-        thousands=thousands, minor=minor, dates=dates, stored_zone=stored,
+        inward=inward, outward=outward, positive=positive, negative=negative,
+        blank_currency=blank_currency, decimal=decimal, thousands=thousands, minor=minor,
+        dates=dates, stored_zone=stored,
     )  # fmt: skip
 
 

@@ -20,12 +20,15 @@ SHOWN_FROM = 10
 _CODES, _SHAPES = 8, 5
 
 
-def shown_codes(table: Any, column: str, known: Collection[str] = ()) -> str:
+def shown_codes(table: Any, column: str, known: Collection[str] = (), short: str = "") -> str:
     """The codes of a text column that are not known, with counts: the largest that enough rows
-    have, and of the others how many there are, on how many rows, of which shapes."""
+    have, and of the others how many there are, on how many rows, of which shapes. What `short`, a
+    pattern, holds for is a code however few rows have it."""
     other = table.filter(~table[column].isin(list(known))) if known else table
     each = other.group_by(column).agg(rows=lambda t: t.count())
-    common = each.filter(each["rows"] >= SHOWN_FROM).order_by(ibis.desc("rows"), column)
+    coded = each["rows"] >= SHOWN_FROM
+    coded = coded | each[column].re_search(short) if short else coded
+    common = each.filter(coded).order_by(ibis.desc("rows"), column)
     top = common.limit(_CODES).to_pyarrow().to_pylist()
     shown = ", ".join(f"{one[column][:20]!r} {one['rows']:,}" for one in top)
     more = each.filter(~each[column].isin([one[column] for one in top])) if top else each
@@ -37,7 +40,7 @@ def shown_codes(table: Any, column: str, known: Collection[str] = ()) -> str:
     shapes = shown_shapes(lost, column)
     said = f"{rest['codes']:,} {'more' if top else 'codes'} on {rest['rows']:,} rows"
     said = f"{said}, {rest['most']:,} at most each, written {shapes}"
-    return f"{shown}, {said}" if shown else said
+    return f"{shown}; {said}" if shown else said
 
 
 def shown_shapes(table: Any, column: str) -> str:

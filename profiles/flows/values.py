@@ -13,6 +13,7 @@ import ibis
 __all__ = [
     "BARE",
     "add_minor",
+    "add_parts",
     "as_number",
     "as_text",
     "half_width",
@@ -144,10 +145,10 @@ def add_minor(
         minor: amounts are whole minor units already.
     """
     kind, digits = table[column].type(), table.digits
-    power = ibis.cases((digits == 0, 1), (digits == 3, 1000), else_=100).cast("int64")
+    power: Any = ibis.literal(1, "int64")
+    if not minor:
+        power = ibis.cases((digits == 0, 1), (digits == 3, 1000), else_=100).cast("int64")
     if not kind.is_string():
-        if minor:
-            return table.mutate(**{made: table[column].cast("int64")})
         if kind.is_integer():
             return table.mutate(**{made: table[column].cast("int64") * power})
         table = table.mutate(_value=table[column].cast("float64"), _power=power)
@@ -157,31 +158,9 @@ def add_minor(
         signed = ibis.ifelse(table._value < 0, -1, 1).cast("int64") * table._size
         signed = ibis.ifelse(table._fits, signed, ibis.null("int64"))
         return table.mutate(**{made: signed}).drop("_value", "_power", "_fits", "_size")
-    text = table[column].fill_null("")
-    # looked for first: most amounts are figures and marks alone
-    plain = text.translate(_WIDE + "\u2212", _NARROW + "-").re_replace(_CURRENCY, "")
-    text = ibis.ifelse(text.re_search(_NOT_PLAIN), plain.strip(), text)
-    if thousands:
-        # 12,34 and 1.234,50 are amounts of another spelling: taken apart they would be other ones
-        groups = f"[0-9]{{1,3}}([{thousands}][0-9]{{3}})+([{decimal}][0-9]*)?"
-        grouped = text.re_search(f"^[-+( ]*{groups}[-) ]*$")
-        odd = text.contains(thousands) & ~grouped
-        text = ibis.ifelse(odd, "", text).replace(thousands, "")
-    table = table.mutate(_text=text, _power=power)
-    below = table._text.startswith("-") | table._text.endswith("-") | table._text.startswith("(")
-    # signs stand at the ends: a blank or a dash between digits parts two numbers, or a date's parts
-    body = table._text.re_replace("^[-+( ]+|[-+) ]+$", "")
-    table = table.mutate(_below=below, _body=body)
-    table = table.mutate(_at=table._body.find("\n" if minor else decimal))
-    table = table.mutate(
-        _front=ibis.ifelse(table._at >= 0, table._body.substr(0, table._at), table._body),
-        _back=ibis.ifelse(table._at >= 0, table._body.substr(table._at + 1), ""),
-    )
-    good = is_whole(table._front) & (table._front.length() <= 13)
-    table = table.mutate(
-        _good=good & (is_whole(table._back) | (table._back == "")),
-        _parts=(table._back + "0000").substr(0, 4),
-    )
+    mark = "\n" if minor else decimal
+    table = add_parts(table.mutate(_power=power), column, decimal=mark, thousands=thousands)
+    table = table.mutate(_parts=(table._back + "0000").substr(0, 4))
     table = table.mutate(
         _whole=ibis.ifelse(table._good, table._front, "0").cast("int64"),
         _parts=ibis.ifelse(table._good, table._parts, "0").cast("int64"),
@@ -198,3 +177,30 @@ def add_minor(
     signed = ibis.ifelse(table._below, -1, 1).cast("int64") * size
     table = table.mutate(**{made: ibis.ifelse(table._good, signed, ibis.null("int64"))})
     return table.drop(*(name for name in table.columns if name in _AMOUNT))
+
+
+def add_parts(table: Any, column: str, *, decimal: str = ".", thousands: str = "") -> Any:
+    """`table` with what an amount in text consists of: `_below` (it is negative), `_front`, `_at`
+    and `_back` (digits before the mark, its place or -1, digits behind), `_good` (a number)."""
+    text = table[column].fill_null("")
+    # looked for first: most amounts are figures and marks alone
+    plain = text.translate(_WIDE + "\u2212", _NARROW + "-").re_replace(_CURRENCY, "")
+    text = ibis.ifelse(text.re_search(_NOT_PLAIN), plain.strip(), text)
+    if thousands:
+        # 12,34 and 1.234,50 are amounts of another spelling: taken apart they would be other ones
+        groups = f"[0-9]{{1,3}}([{thousands}][0-9]{{3}})+([{decimal}][0-9]*)?"
+        grouped = text.re_search(f"^[-+( ]*{groups}[-) ]*$")
+        odd = text.contains(thousands) & ~grouped
+        text = ibis.ifelse(odd, "", text).replace(thousands, "")
+    table = table.mutate(_text=text)
+    below = table._text.startswith("-") | table._text.endswith("-") | table._text.startswith("(")
+    # signs stand at the ends: a blank or a dash between digits parts two numbers, or a date's parts
+    body = table._text.re_replace("^[-+( ]+|[-+) ]+$", "")
+    table = table.mutate(_below=below, _body=body)
+    table = table.mutate(_at=table._body.find(decimal))
+    table = table.mutate(
+        _front=ibis.ifelse(table._at >= 0, table._body.substr(0, table._at), table._body),
+        _back=ibis.ifelse(table._at >= 0, table._body.substr(table._at + 1), ""),
+    )
+    good = is_whole(table._front) & (table._front.length() <= 13)
+    return table.mutate(_good=good & (is_whole(table._back) | (table._back == "")))

@@ -106,3 +106,12 @@ def test_what_are_no_profiles_is_told(tmp_path: Path) -> None:
     pd.DataFrame({"entity": ["z"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="nobody of"):
         difference(old, tmp_path / "other.parquet")
+
+
+def test_people_whose_names_lost_their_zeros_are_pointed_out(tmp_path: Path) -> None:
+    files = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    pd.DataFrame({"entity": [f"00{i}" for i in range(1, 9)] + ["9"]}).to_parquet(files[0])
+    pd.DataFrame({"entity": [str(i) for i in range(1, 10)]}).to_parquet(files[1])
+    with pytest.raises(InputError, match=r"8 entities .* leading zeros.* 1 as they are") as error:
+        difference(*files)
+    assert "types" in error.value.hint

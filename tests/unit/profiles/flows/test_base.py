@@ -61,7 +61,7 @@ def test_what_cannot_be_read_is_counted_and_nothing_else(tmp_path: Path) -> None
 def test_a_code_of_direction_is_shown_where_it_is_common_only(tmp_path: Path) -> None:
     rows = "".join(f"{i},A,2024-01-01,5,H,CNY,\n" for i in range(10)) + "99,A,2024-01-01,5,S,CNY,\n"
     (note,) = check_flows(Flows.load(tables_file(tmp_path, rows))).notes
-    assert note.endswith("'H' 10, 1 more on 1 rows, 1 at most each, written 'a' 1")
+    assert note.endswith("'H' 10; 1 more on 1 rows, 1 at most each, written 'a' 1")
     assert "'S'" not in note
 
 
@@ -117,10 +117,10 @@ def test_what_tables_beside_hold_that_cannot_be_used_is_counted(tmp_path: Path) 
         "category: 1 orders of one that no rule asks for: "
         "1 codes on 1 rows, 1 at most each, written 'a' 1"
     )
-    notes = check_flows(flows).notes
-    assert all(recognised(note, "flow_note") for note in notes)
-    notes = tuple(note.removeprefix("tables.toml: [flows.f.") for note in notes)
-    assert notes == (
+    rate, *notes = check_flows(flows).notes
+    assert all(recognised(note, "flow_note") for note in (rate, *notes))
+    assert "no rate on their day for 'GBP' 1" in rate
+    assert tuple(note.removeprefix("tables.toml: [flows.f.") for note in notes) == (
         "accounts] kind: 10 accounts of no known kind are taken for consumers: 'Q' 10",
         "accounts] closed: 10 days cannot be read: taken for none",
         "accounts] closed: 1 accounts before they were opened: no row of them is read",

@@ -18,6 +18,7 @@ from federated.readers import arrow_expression, duckdb_connection
 from profiles import views
 from profiles.flows import export
 from profiles.flows.breaks import breaks
+from profiles.flows.check import check_flows
 from profiles.flows.engine import Engine
 from profiles.flows.flows import Flows
 from profiles.flows.leaks import leaks, unattributed
@@ -205,6 +206,36 @@ def test_postgresql_sees_the_same_zones_in_texts(cluster: str) -> None:
     assert read_times(there.create_table) == read_times(
         partial(arrow_expression, duckdb_connection())
     )
+
+
+MONEY = [*(f"{i}.{i + 100}" for i in range(1, 24)), "950", "７"]
+CODES = ("", "cny", "ＣＮＹ", "RMB", "人民币", "156", "usd", "CNH", "美元", "NULL", "CNY")
+
+
+def checked(put: Callable[[str, pa.Table], Any], kind: pa.DataType) -> dict[str, Any]:
+    """What `flows check` says of amounts, currencies and accounts that lost their zeros."""
+    rows = range(len(MONEY))
+    amounts = MONEY if pa.types.is_string(kind) else [float(one) for one in MONEY]
+    given = pa.table({
+        "id": [str(i) for i in rows],
+        "account": [("1", "02", "A-3", "x")[i % 4] for i in rows],
+        "time": [CUT] * len(MONEY),
+        "amount": pa.array(amounts, kind),
+        "currency": [CODES[i % len(CODES)] for i in rows],
+    })  # fmt: skip
+    accounts = pa.table({"account": ["001", "2.0", "a3", "7"]})
+    under = f"of_{'text' if kind == pa.string() else 'float'}"
+    flows = Flows.of(put(under, given), accounts=put(f"owners_{under}", accounts))
+    return check_flows(flows).as_dict()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("kind", [pa.string(), pa.float64()], ids=["text", "numbers"])
+def test_postgresql_counts_amounts_and_currencies_the_same(cluster: str, kind: pa.DataType) -> None:
+    there = ibis.postgres.connect(host=cluster, user="postgres", database="postgres")
+    here = checked(partial(arrow_expression, duckdb_connection()), kind)
+    assert checked(there.create_table, kind) == here
+    assert sum("leading zeros" in note or " amount: " in note for note in here["notes"]) == 3
 
 
 @pytest.mark.spark

@@ -86,7 +86,7 @@ def test_many_codes_are_counted_and_only_common_ones_named() -> None:
     (note,) = check_flows(flows).notes
     assert "'K0' 20, 'K1' 19" in note
     assert "K8" not in note
-    assert note.endswith("'K7' 13, 4 more on 15 rows, 12 at most each, written 'a9' 12, '字' 3")
+    assert note.endswith("'K7' 13; 4 more on 15 rows, 12 at most each, written 'a9' 12, '字' 3")
     assert "张" not in note
 
 

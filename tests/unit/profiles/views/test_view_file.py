@@ -131,3 +131,19 @@ def test_a_view_has_the_columns_of_whom_a_job_is_about() -> None:
         with pytest.raises(JobError, match=r"\[\[party\]\] 1 features") as caught:
             Job.load(text.replace('features = ["view:links", "balance"]', features_))
         assert said in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["001", "002", "4"], "2 of 3 rows .* leading zeros.* 1 as it is"), (["x"], "none of 1 rows")],
+)
+def test_a_file_of_other_people_or_others_spelling_is_refused(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    table = pa.table({"entity": ["1", "2", "3", "4"], "staff": [1.0, 2.0, 3.0, 4.0]})
+    schema = table.schema.with_metadata({VIEW_FILE: json.dumps({"views": []})})
+    pq.write_table(table.cast(schema), tmp_path / "f.parquet")
+    found = bound(tmp_path)
+    (tmp_path / "people.csv").write_text("cust,balance\n" + "".join(f"{n},1\n" for n in names))
+    with pytest.raises(InputError, match=said):
+        found.load(["staff"])
