@@ -139,7 +139,8 @@ def _hub(home: NodeHome) -> str:
         ):
             return ""
     except ssl.SSLCertVerificationError as error:
-        return f"its certificate does not hold ({error.verify_message}); is the clock right?"
+        own = "its owner: fedprofile hub renew; " if "expired" in error.verify_message else ""
+        return f"its certificate does not hold ({error.verify_message}); {own}is the clock right?"
     except (OSError, ValueError, httpx.HTTPError) as error:
         return f"not reached ({type(error).__name__}); {not_reached_hint()}"
 

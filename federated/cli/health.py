@@ -79,8 +79,14 @@ def health_of_hub(place: HubHome) -> Health:
     """A hub's health, from its folder and from what runs in it."""
     import datetime as dt
 
-    from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure
-    from federated.wire.certificates import read_certificate
+    from federated.node.measures import (
+        DAYS,
+        LEAST_DISK,
+        Health,
+        Measure,
+        disk_measure,
+        ends_in,
+    )
     from federated.wire.local import ask
     from psi.protocol import FedprofileError
 
@@ -88,11 +94,10 @@ def health_of_hub(place: HubHome) -> Health:
     if found[0].value < LEAST_DISK:
         problems.append(f"{int(found[0].value) >> 20} MB of disk are free")
     try:
-        ends = read_certificate((place.path / "server.crt").read_bytes()).not_valid_after_utc
-        days = round((ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1), 1)
+        days = round((place.expires - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1), 1)
         found.append(Measure("certificate_days", "until the hub's certificate ends", days))
         if days < DAYS:
-            problems.append(f"the hub's certificate ends in {max(days, 0):.0f} days")
+            problems.append(f"the hub's certificate {ends_in(days)}: fedprofile hub renew")
     except (OSError, FedprofileError):
         problems.append("server.crt cannot be read")
     try:

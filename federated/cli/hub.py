@@ -200,6 +200,20 @@ def revoke(
 
 
 @app.command()
+def renew(home: Home = HOME) -> None:
+    """Make the hub's certificate for longer, before it ends or after; nodes need nothing new.
+
+    Under the keys and host names it has, by the same authority, whose certificate is made for
+    longer too: each node gets that with its own next invite. A hub that runs shows it at once.
+    """
+    from federated.wire.hub_home import HubHome
+
+    place = HubHome(home)
+    place.renew()
+    typer.echo(f"the hub's certificate ends on {place.expires:%Y-%m-%d}")
+
+
+@app.command()
 def status(
     home: Home = HOME,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

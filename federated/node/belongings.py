@@ -58,9 +58,9 @@ BELONGINGS = (
 
 HUB_BELONGINGS = (
     Thing("hub.toml", "address, host names, limits"),
-    Thing("authority.crt", "the certificate authority"),
+    Thing("authority.crt", "the certificate authority", renews=True),
     Thing("authority.key", "its key"),
-    Thing("server.crt", "what nodes see"),
+    Thing("server.crt", "what nodes see", renews=True),
     Thing("server.key", "its key"),
     Thing("nodes.json", "who is registered and who is revoked", memory=True),
     Thing("invites.json", "hashes of open invites' tokens", memory=True),

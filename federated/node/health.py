@@ -12,7 +12,7 @@ from typing import Any
 from federated.approval.policy_file import load_policy
 from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
-from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure
+from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure, ends_in
 from federated.node.states import STATES
 from psi.protocol import FedprofileError
 
@@ -59,7 +59,8 @@ def node_health(
         days = _days(expires, now)
         found.append(Measure("certificate_days", "until the certificate ends", days))
         if days < DAYS:
-            problems.append(f"its certificate ends in {max(days, 0):.0f} days: a new invite")
+            said = ends_in(days) if expires else "cannot be read"
+            problems.append(f"its certificate {said}: ask for a new invite")
     found += [Measure("jobs", "by state", states[s], {"state": s}) for s in STATES]
     problems += _wrong(place)
     return Health(tuple(found), tuple(problems))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DAYS", "LEAST_DISK", "Health", "Measure", "disk_measure", "text_format"]
+__all__ = ["DAYS", "LEAST_DISK", "Health", "Measure", "disk_measure", "ends_in", "text_format"]
 
 DAYS = 30.0
 """Days of a certificate below which it is to be renewed."""
@@ -46,6 +46,11 @@ class Health:
             (label,) = one.labels.values()
             numbers.setdefault(one.name, {})[label] = one.value
         return {"well": not self.problems, "problems": list(self.problems), **numbers}
+
+
+def ends_in(days: float) -> str:
+    """What a certificate does in so many days, or did before."""
+    return f"ends in {days:.0f} days" if days > 0 else f"has ended {-days:.0f} days ago"
 
 
 def disk_measure(path: Path) -> Measure:

@@ -17,6 +17,7 @@ from psi.protocol import InputError, PeerError
 __all__ = [
     "Authority",
     "certificate_key",
+    "hosts_of",
     "make_key",
     "public_bytes",
     "read_certificate",
@@ -85,6 +86,12 @@ def certificate_key(data: bytes) -> bytes:
     return public_bytes(key)
 
 
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses that a server certificate is for, as `Authority.server` takes."""
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in named]
+
+
 def request_certificate(key: ec.EllipticCurvePrivateKey, name: str) -> bytes:
     """A signing request in PEM: proves that whoever asks holds the key."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -104,8 +111,14 @@ class Authority:
     @classmethod
     def create(cls, name: str) -> Authority:
         """A new authority that may sign end certificates only."""
-        key = make_key()
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        return cls._made(make_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+
+    def renewed(self) -> Authority:
+        """The same authority for longer: whoever knows it by its earlier certificate knows it."""
+        return self._made(self._key, self.certificate.subject)
+
+    @classmethod
+    def _made(cls, key: ec.EllipticCurvePrivateKey, subject: x509.Name) -> Authority:
         builder = _builder(subject, subject, key.public_key(), AUTHORITY_DAYS)
         builder = builder.add_extension(x509.BasicConstraints(True, 0), critical=True)
         builder = builder.add_extension(_usage(sign=True), critical=True)

@@ -12,7 +12,7 @@ from federated.wire.hub_home import Invite
 from federated.wire.proxy import hub_proxy, not_reached_hint
 from psi.protocol import EnvironmentFailed, PeerError, Refused
 
-__all__ = ["VERSION", "enrol", "hub_context", "said"]
+__all__ = ["VERSION", "enrol", "hub_context", "said", "wrong_certificate"]
 
 VERSION = "1"
 """Of what a node and a hub say to each other."""
@@ -34,7 +34,7 @@ def enrol(invite: Invite, key: Any) -> bytes:
                 headers={"x-fedprofile-version": VERSION},
             )
     except httpx.HTTPError as error:
-        raise EnvironmentFailed(
+        raise wrong_certificate(error) or EnvironmentFailed(
             f"the hub at {invite.hub} is not reached ({type(error).__name__})",
             hint=not_reached_hint(invite.hub.rpartition(":")[0]),
         ) from None
@@ -56,6 +56,21 @@ def hub_context(authority: str) -> ssl.SSLContext:
     except ssl.SSLError:
         raise EnvironmentFailed("the hub's authority certificate is malformed") from None
     return context
+
+
+def wrong_certificate(error: httpx.HTTPError) -> EnvironmentFailed | None:
+    """What to tell of a connection that failed because of the hub's certificate, if it did."""
+    if "certificate has expired" in str(error):
+        return EnvironmentFailed(
+            "the hub's certificate has expired",
+            hint="its owner makes it for longer: fedprofile hub renew; is this clock right?",
+        )
+    if "certificate verify failed" in str(error):
+        return EnvironmentFailed(
+            "the hub's certificate does not hold",
+            hint="is this machine's clock right, is this the hub you know?",
+        )
+    return None
 
 
 def said(response: httpx.Response) -> tuple[str, str]:

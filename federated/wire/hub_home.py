@@ -14,6 +14,7 @@ restart forgets nothing. What nodes send is in memory only.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -27,7 +28,15 @@ from pathlib import Path
 from typing import Any
 
 from federated.store.files import check_layout, make_folder, write_atomic
-from federated.wire.certificates import Authority, certificate_key, make_key, write_key
+from federated.wire.certificates import (
+    Authority,
+    certificate_key,
+    hosts_of,
+    make_key,
+    read_certificate,
+    read_key,
+    write_key,
+)
 from federated.wire.lives_met import LivesMet
 from psi.protocol import EnvironmentFailed, InputError, MisuseError, PeerError
 
@@ -117,6 +126,23 @@ class HubHome:
     def authority(self) -> Authority:
         """The certificate authority with its key."""
         return Authority.load(self.path / "authority.key", self.path / "authority.crt")
+
+    @property
+    def expires(self) -> dt.datetime:
+        """When the hub's certificate ends."""
+        return read_certificate((self.path / "server.crt").read_bytes()).not_valid_after_utc
+
+    def renew(self) -> None:
+        """Certificates of hub and authority for longer, under the same keys and host names.
+
+        Nodes keep what they have: they know the authority by its key, and get its new certificate
+        with the invite by which they renew their own. Killed between, either pair holds.
+        """
+        authority, server = self.authority.renewed(), self.path / "server.crt"
+        hosts = hosts_of(read_certificate(server.read_bytes()))
+        key = read_key(self.path / "server.key", None).public_key()
+        write_atomic(self.path / "authority.crt", authority.pem())
+        write_atomic(server, authority.server(key, hosts))
 
     @property
     def socket(self) -> Path:

@@ -23,6 +23,7 @@ from flwr.superlink.routers.fleet.router import router as fleet_router
 from starlette.middleware.base import BaseHTTPMiddleware
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from federated.node.measures import DAYS
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.guard import PEER_KEY, VERSION, Guard
@@ -36,6 +37,8 @@ _log = logging.getLogger("fedprofile.hub")
 
 _LAYERS: tuple[Any, ...] = (BaseHTTPMiddleware, ProtobufTranslationMiddleware, NodeAuthMiddleware)
 """What a fleet call goes through: errors in Flower's words, protobuf, the node's signature."""
+
+_DAY = 86400.0
 
 WATCH = 1.0
 """Seconds between two looks at the registry, and at who is connected."""
@@ -57,6 +60,37 @@ class _Listener(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             await app(scope, receive, send)
 
         self.app = with_certificate
+
+
+class _Shown:
+    """The certificate that nodes see: one that was renewed is shown to whoever connects next.
+
+    Within `DAYS` of its end the log says so once a day, for nodes leave a hub whose has expired.
+    """
+
+    def __init__(self, home: HubHome, context: ssl.SSLContext) -> None:
+        self._home, self._context = home, context
+        self._pem, self._expires, self._said = self._read(), home.expires, float("-inf")
+
+    def _read(self) -> bytes:
+        return (self._home.path / "server.crt").read_bytes()
+
+    def look(self) -> None:
+        """Called every second or so."""
+        path = self._home.path
+        try:
+            if (pem := self._read()) != self._pem:
+                self._context.load_verify_locations(path / "authority.crt")
+                self._context.load_cert_chain(path / "server.crt", path / "server.key")
+                self._pem, self._expires, self._said = pem, self._home.expires, float("-inf")
+                _log.info("the hub's certificate was renewed")
+        except (OSError, FedprofileError):
+            _log.error("server.crt and its key cannot be read")
+        left, now = (self._expires.timestamp() - time.time()) / _DAY, time.monotonic()
+        if left < DAYS and now > self._said + _DAY:
+            self._said = now
+            end = f"{self._expires:%Y-%m-%d}"
+            _log.warning("the hub's certificate ends on %s: fedprofile hub renew", end)
 
 
 class Hub:
@@ -103,6 +137,7 @@ class Hub:
         if config.ssl is None:
             raise MisuseError("the hub needs TLS")
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._certificate = _Shown(self.home, config.ssl)
         return config
 
     def start(self, patience: float = 20.0) -> None:
@@ -124,10 +159,11 @@ class Hub:
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
     def _watch(self) -> None:
-        """Revocations take effect without a call; who comes and goes is logged once."""
+        """Revocations and renewals take effect without a call; who comes and goes is logged."""
         known: dict[str, bool] = {}
         while not self._server.should_exit:
             self.guard.refresh()
+            self._certificate.look()
             now = time.monotonic()
             there = {peer.name: peer.online(now) for peer in self.guard.relay.peers()}
             for name, online in known.items():

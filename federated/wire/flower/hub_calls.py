@@ -19,7 +19,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from federated.node.lives import OlderCopy
 from federated.session.reasons import ShutOut
 from federated.wire.certificates import read_certificate, read_key
-from federated.wire.enrolment import VERSION, hub_context, said
+from federated.wire.enrolment import VERSION, hub_context, said, wrong_certificate
 from federated.wire.proxy import hub_proxy
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
 
@@ -125,13 +125,8 @@ def called(method: Callable[[Any], Any], request: Any) -> Any:
     except httpx.HTTPStatusError as error:
         raise _understood(error) from None
     except httpx.ConnectError as error:
-        if "certificate verify failed" in str(error):
-            raise Doubted(
-                EnvironmentFailed(
-                    "the hub's certificate does not hold",
-                    hint="has it expired, is this machine's clock right, is this the hub you know?",
-                )
-            ) from None
+        if (wrong := wrong_certificate(error)) is not None:
+            raise Doubted(wrong) from None
         raise
     except httpx.ReadError as error:
         if "certificate" in str(error).lower():
