@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.tables.bindings import table_of
 from federated.tables.days import days_of
 from federated.tables.matrix import numeric_matrix
+from federated.tables.plain_file import plain_file, without_tables_file
+from federated.tables.spelled import ALIKE, nearly
 from profiles.copies import ROWS, note_copy
 from profiles.profile import write_parquet_atomic
 from profiles.routing import compared
@@ -27,6 +28,8 @@ __all__ = ["DAYS", "Loaded", "load_leads"]
 DAYS = 10
 """Within which a first contact makes a lead right."""
 _KEY = ("product", "entity", "listed")
+_PLACE = ("product", "entity", "rank", "score")
+"""What two lists share for all of their leads only where they are one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class Loaded:
         outcomes: whose outcome is 1.
         left_out: rows, by reason.
         history: leads that are known now.
+        notes: what was read, but may be meant otherwise.
     """
 
     leads: int
@@ -48,6 +52,7 @@ class Loaded:
     outcomes: int
     left_out: dict[str, int]
     history: int
+    notes: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -55,7 +60,9 @@ class Loaded:
         return self.right / self.leads if self.leads else float("nan")
 
 
-def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Loaded:
+def load_leads(
+    targets: Path, contacts: Path, listed: date, history: Path, today: date | None = None
+) -> Loaded:
     """Add a list's leads, and what became of them, to a history.
 
     Args:
@@ -66,11 +73,17 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
         listed: the day on which managers got the list.
         history: a Parquet file, made if it is not there. Leads of this list that it has already are
             replaced.
+        today: contacts of later days are counted and taken for none; by default no day is late.
 
     Raises:
-        InputError: a file, a column or a value that does not fit, or contacts none of which is
-            about the list.
+        InputError: a file, a column or a value that does not fit, contacts none of which is
+            about the list, or a list that the history has under another day.
     """
+    with without_tables_file():
+        return _load(targets, contacts, listed, history, today)
+
+
+def _load(targets: Path, contacts: Path, listed: date, history: Path, today: date | None) -> Loaded:
     leads = _read(targets, ["product", "entity", "manager"])
     met = _read(contacts, ["entity", "manager", "contacted"])
     lost: dict[str, int] = {}
@@ -84,6 +97,7 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
     known = place >= 0
     of = pa.array(np.where(known, place, 0), mask=~known)
     mine, theirs = compared(leads.column("manager")), compared(met.column("manager").take(of))
+    notes = _managers(leads, met, contacts)
     kept = pc.fill_null(pc.equal(mine, theirs), False).to_numpy(zero_copy_only=False)
     days = days_of(met, "contacted", contacts.name)[np.where(known, place, 0)]
     after = (days - np.datetime64(listed, "D")).astype("timedelta64[D]").astype(np.float64)
@@ -91,6 +105,10 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
     if early := int(np.count_nonzero(after < 0)):
         lost["contacts from before the list"] = early
         after = np.where(after < 0, np.nan, after)
+    ahead = np.inf if today is None else float((today - listed).days)
+    if late := int(np.count_nonzero(after > ahead)):
+        lost["contacts in the future"] = late
+        after = np.where(after > ahead, np.nan, after)
     right = kept & (after <= DAYS)
     came = right
     if "outcome" in met.column_names:
@@ -121,13 +139,12 @@ def load_leads(targets: Path, contacts: Path, listed: date, history: Path) -> Lo
         outcomes=int(came.sum()),
         left_out=lost,
         history=whole.num_rows,
+        notes=tuple(notes),
     )
 
 
 def _read(path: Path, needed: list[str]) -> pa.Table:
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    table = table_of(path.name, {"path": str(path.resolve())}, path)
+    table = plain_file(path)
     columns = table.columns()
     missing = [name for name in needed if name not in columns]
     if missing:
@@ -172,12 +189,65 @@ def _places(
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
+def _managers(leads: pa.Table, met: pa.Table, contacts: Path) -> list[str]:
+    """A word on contacts by managers whom the list does not name: their leads count as given away.
+
+    Raises:
+        InputError: most are managers of the list in another spelling.
+    """
+    known = pc.unique(compared(leads.column("manager"))).drop_null()
+    theirs = compared(met.column("manager")).drop_null()
+    there = pc.is_in(theirs, value_set=known)
+    others, named = theirs.filter(pc.invert(there)), int(pc.sum(there).as_py() or 0)
+    near = nearly(others, known) if len(others) else 0
+    if near > named:
+        raise InputError(
+            f"{contacts.name}: {near:,} rows have a manager of the list {ALIKE}, {named:,} as it "
+            "is written",
+            hint="write managers as the list does: every lead would count as given away",
+        )
+    if not len(others):
+        return []
+    said = f", {near:,} of them it names {ALIKE}" if near else ""
+    return [
+        f"{len(others):,} rows have a manager whom the list does not name{said}: not kept by their "
+        "first manager"
+    ]
+
+
+def _once_only(table: pa.Table, before: pa.Table, history: Path) -> None:
+    """Refuse a list that the history has under another day: each lead would count twice."""
+    if not {*_PLACE} <= set(table.column_names) & set(before.column_names):
+        return
+    days = compared(before.column("listed"))
+    mine, theirs = (
+        pc.binary_join_element_wise(*(compared(t.column(k)) for k in _PLACE), "\x1f")
+        for t in (table, before)
+    )
+    there = pc.fill_null(pc.is_in(theirs, value_set=mine.drop_null()), False)
+    day = table.column("listed")[0].as_py()
+    products = pc.is_in(
+        compared(before.column("product")), value_set=pc.unique(compared(table.column("product")))
+    )
+    for other in sorted(set(pc.unique(days).drop_null().to_pylist()) - {day}):
+        rows = pc.and_(pc.equal(days, other), products)
+        held = int(pc.sum(rows).as_py() or 0)
+        if held and held == int(pc.sum(pc.and_(rows, there)).as_py() or 0):
+            raise InputError(
+                f"{history.name}: has this list under --listed {other} already: {held:,} leads of "
+                "the same product, entity, rank and score",
+                hint=f"--listed {other} replaces them; or leave that day's rows out of the history",
+            )
+
+
 def _merged(table: pa.Table, history: Path, targets: Path) -> pa.Table:
     """The history with these leads in place of what it had of the same list."""
     table = _learnable(table)
     if not history.exists():
         return table
     before = _learnable(_read(history, [*_KEY, "manager", "outcome"]))
+    if table.num_rows:
+        _once_only(table, before, history)
     mine = pc.binary_join_element_wise(*(compared(table.column(k)) for k in _KEY), "\x1f")
     theirs = pc.binary_join_element_wise(*(compared(before.column(k)) for k in _KEY), "\x1f")
     others = before.filter(pc.invert(pc.is_in(theirs, value_set=mine)))

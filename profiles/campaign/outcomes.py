@@ -8,7 +8,7 @@ contacts   one row a person who was reached: entity
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,9 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from federated.tables.bindings import table_of
+from federated.tables.column_report import stand_ins
 from federated.tables.days import days_of
 from federated.tables.matrix import numeric_matrix
+from federated.tables.plain_file import plain_file, without_tables_file
+from federated.tables.spelled import ALIKE, nearly
+from profiles.campaign.arms import one_spelling
 from profiles.campaign.uplift import CONTROL, Uplift, from_people
 from psi.protocol.errors import InputError
 
@@ -67,17 +70,26 @@ def uplift_of(
     Raises:
         InputError: a file, a column or a value that is not there or does not fit.
     """
+    with without_tables_file():
+        return _uplift_of(campaign, outcomes, asked, contacts)
+
+
+def _uplift_of(
+    campaign: Path, outcomes: Path | None, asked: Asked, contacts: Path | None
+) -> Uplift:
     wanted = [asked.entity] if outcomes or contacts else []
     own = [] if outcomes else list(asked.outcomes)
     people = _load(campaign, [*wanted, asked.arm, *asked.by], own)
-    lost: dict[str, int] = {}
+    lost, notes = dict[str, int](), list[str]()
+    people = _armed(people, asked, lost, notes)
     if outcomes is None:
         values = numeric_matrix(people, own, where=campaign.name)
+        notes += _stand_ins(values, own)
     else:
-        people, lost = _known(people, campaign, asked)
-        values = _joined(people, campaign, outcomes, asked, lost)
+        people = _known(people, campaign, asked, lost)
+        values = _joined(people, campaign, outcomes, asked, lost, notes)
     reached = None if contacts is None else _reached(people, campaign, contacts, asked, lost)
-    return from_people(
+    found = from_people(
         _text(people, asked.arm),
         {name: values[:, place] for place, name in enumerate(asked.outcomes)},
         control=asked.control,
@@ -86,6 +98,7 @@ def uplift_of(
         groups=[(name, _text(people, name)) for name in asked.by],
         left_out=lost,
     )
+    return replace(found, notes=tuple(notes))
 
 
 def _numbered(people: pa.Table, asked: Asked) -> np.ndarray:
@@ -94,12 +107,39 @@ def _numbered(people: pa.Table, asked: Asked) -> np.ndarray:
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
 
 
+def _armed(people: pa.Table, asked: Asked, lost: dict[str, int], notes: list[str]) -> pa.Table:
+    """The people with an arm, each arm in one spelling."""
+    arms, otherwise = one_spelling(_text(people, asked.arm), asked.control)
+    if none := arms.null_count:
+        lost["rows of the campaign without an arm"] = none
+    if otherwise:
+        notes.append(
+            f"{otherwise:,} rows of the campaign spell an arm in another way (case, width or "
+            "blanks), and are taken for it"
+        )
+    place = people.column_names.index(asked.arm)
+    return people.set_column(place, asked.arm, arms).filter(pc.is_valid(arms))
+
+
+def _stand_ins(values: np.ndarray, names: Sequence[str]) -> list[str]:
+    """What is said of numbers that stand for a missing value, perhaps."""
+    found = []
+    for name, column in zip(names, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        # none and one are outcomes also where nobody has them: absent people had none
+        codes = stand_ins(np.append(known, (0.0, 1.0)))
+        found += [
+            f"{name}: {int(np.count_nonzero(known == code)):,} rows hold {code:.0f}, apart from "
+            "all others: it is taken for a number; if it stands for a missing value, leave it blank"
+            for code in codes
+        ]
+    return found
+
+
 def _load(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> pa.Table:
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
     if path.is_dir() and (path / CAMPAIGN).exists():
         raise InputError(f"{path} is a folder of outputs", hint=f"name {path / CAMPAIGN}")
-    table = table_of(path.name, {"path": str(path.resolve())}, path)
+    table = plain_file(path)
     wanted = list(dict.fromkeys([*texts, *numbers]))
     return table.load(wanted, keys=list(dict.fromkeys(texts)))
 
@@ -109,10 +149,11 @@ def _text(table: pa.Table, column: str) -> pa.Array:
     return pc.utf8_trim_whitespace(found)
 
 
-def _known(people: pa.Table, campaign: Path, asked: Asked) -> tuple[pa.Table, dict[str, int]]:
+def _known(people: pa.Table, campaign: Path, asked: Asked, lost: dict[str, int]) -> pa.Table:
     """The people with a name; nobody twice in one arm and another."""
     named = pc.is_valid(people.column(asked.entity))
-    lost = people.num_rows - int(pc.sum(named).as_py() or 0)
+    if nameless := people.num_rows - int(pc.sum(named).as_py() or 0):
+        lost["people of the campaign without a name"] = nameless
     people = people.filter(named)
     pairs = pa.table(
         {"entity": _text(people, asked.entity), "arm": _text(people, asked.arm)}
@@ -124,11 +165,16 @@ def _known(people: pa.Table, campaign: Path, asked: Asked) -> tuple[pa.Table, di
             f"{campaign.name}: {both:,} people are in more than one arm",
             hint="a person is listed or held back in all lists of a campaign",
         )
-    return people, ({"people of the campaign without a name": lost} if lost else {})
+    return people
 
 
 def _joined(
-    people: pa.Table, campaign: Path, outcomes: Path, asked: Asked, lost: dict[str, int]
+    people: pa.Table,
+    campaign: Path,
+    outcomes: Path,
+    asked: Asked,
+    lost: dict[str, int],
+    notes: list[str],
 ) -> np.ndarray:
     """`float64[people, outcomes]`: each one's rows added up."""
     days = [asked.day] if asked.day else []
@@ -145,6 +191,7 @@ def _joined(
     rows = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     kept = rows >= 0
     numbers = numeric_matrix(found, asked.outcomes, where=outcomes.name)[kept]
+    notes += _stand_ins(numbers, asked.outcomes)
     added = np.column_stack(
         [np.bincount(rows[kept], numbers[:, j], len(whole)) for j in range(numbers.shape[1])]
     )
@@ -174,11 +221,16 @@ def _since(found: pa.Table, outcomes: Path, asked: Asked, lost: dict[str, int]) 
 
 
 def _about(found: pa.Array, names: pa.Array, file: Path, campaign: Path) -> None:
-    """Refuses rows none of which names anybody of the campaign: all would have had nothing."""
-    if len(found) and not pc.any(pc.is_in(found, value_set=names)).as_py():
+    """Refuses rows none of which names anybody of the campaign, or most only in another spelling:
+    they would have had nothing."""
+    known = pc.is_in(found, value_set=names)
+    met = int(pc.sum(known).as_py() or 0)
+    near = nearly(found.filter(pc.invert(known)), names) if 2 * met <= len(found) else 0
+    if len(found) and (not met or near > met):
+        said = f", {near:,} do {ALIKE}" if near else ""
         raise InputError(
-            f"{file.name}: none of {len(found):,} rows names one of {len(names):,} people of "
-            f"{campaign.name}",
+            f"{file.name}: {met or 'none'} of {len(found):,} rows names one of {len(names):,} "
+            f"people of {campaign.name}{said}",
             hint="are they written alike in both? spreadsheets drop zeros in front; letters "
             "count as they are",
         )

@@ -47,16 +47,19 @@ class Uplift:
 
     Attributes:
         left_out: how many, by reason.
+        notes: what was read, but may be meant otherwise.
     """
 
     effects: tuple[Measured, ...]
     left_out: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As plain data; what is not a finite number is None."""
         return {
             "effects": [_plain(found) for found in self.effects],
             "left_out": dict(self.left_out),
+            "notes": list(self.notes),
         }
 
     def table(self) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +44,7 @@ def load(
     """
     from profiles.assignment.history import DAYS, load_leads
 
-    found = load_leads(targets, contacts, listed.date(), history)
+    found = load_leads(targets, contacts, listed.date(), history, date.today())
     typer.echo(
         f"{found.leads:,} leads, {found.unassigned:,} of them without a manager; "
         f"{found.kept:,} kept by their first manager"
@@ -55,4 +55,6 @@ def load(
     typer.echo(f"outcome 1: {found.outcomes:,}")
     for why, rows in found.left_out.items():
         typer.echo(f"left out: {rows:,} {why}")
+    for note in found.notes:
+        typer.echo(note)
     typer.echo(f"{history}: {found.history:,} leads")

@@ -115,6 +115,8 @@ def uplift(
             typer.echo(line)
     for why, count in found.left_out.items():
         typer.echo(f"left out: {count:,} {why}")
+    for note in found.notes:
+        typer.echo(note)
     if out is not None:
         typer.echo(f"{out}: {len(found.effects):,} rows")
 

@@ -246,10 +246,61 @@ def test_right_is_kept_and_contacted_within_ten_days(tmp_path: Path) -> None:
     again = load_leads(targets, contacts, LISTED, history)
     assert again.history == 5  # the same list replaces itself
     assert load_leads(targets, contacts, date(2026, 8, 1), history).history == 10
-    words = ["leads", "load", str(targets), str(contacts), "--listed", "2026-07-01"]
+    contacts.write_text(contacts.read_text().replace("2026-", "2020-"))  # the command has a clock
+    words = ["leads", "load", str(targets), str(contacts), "--listed", "2020-07-01"]
     shown = CliRunner().invoke(app, [*words, "--history", str(history)])
     assert shown.exit_code == 0, shown.output
     assert "right (kept, and contacted within 10 days): 1, 20.0%" in shown.output
+
+
+def test_contacts_in_the_future_and_unknown_managers_are_counted(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    contacts.write_text(
+        "entity,manager,contacted\n001,Wu,2026-07-02\n002,Zhu,2026-07-02\n003,LI,2026-07-09\n"
+        "004,Li,2026-07-02\n"
+    )
+    history = tmp_path / "leads.parquet"
+    found = load_leads(targets, contacts, LISTED, history, date(2026, 7, 8))
+    assert found.left_out == {"contacts in the future": 1}
+    assert (found.kept, found.right) == (2, 2)
+    (note,) = found.notes
+    assert note.startswith("2 rows have a manager whom the list does not name, 1 of them it names")
+    contacts.write_text(contacts.read_text().replace("Li", "li").replace("Wu", "wu"))
+    with pytest.raises(InputError, match="3 rows have a manager of the list but for case"):
+        load_leads(targets, contacts, LISTED, history)
+
+
+def test_one_list_under_two_days_is_refused(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    table = pa.parquet.read_table(targets)
+    ranks = pa.array(range(1, 6)), pa.array([0.9, 0.8, 0.7, 0.6, 0.55])
+    pa.parquet.write_table(
+        table.append_column("rank", ranks[0]).append_column("score", ranks[1]), targets
+    )
+    history = tmp_path / "leads.parquet"
+    assert load_leads(targets, contacts, LISTED, history).history == 5
+    assert load_leads(targets, contacts, LISTED, history).history == 5
+    later = date(2026, 8, 1)
+    with pytest.raises(InputError, match=r"leads.parquet: has this list under --listed 2026-07-01"):
+        load_leads(targets, contacts, later, history)
+    assert pa.parquet.read_table(history).num_rows == 5
+    scores = pa.array([0.9, 0.8, 0.7, 0.6, 0.5])  # one lead has moved: another list
+    pa.parquet.write_table(
+        table.append_column("rank", ranks[0]).append_column("score", scores), targets
+    )
+    assert load_leads(targets, contacts, later, history).history == 10
+
+
+def test_what_a_file_needs_is_said_of_the_file(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    contacts.write_bytes("entity,manager,contacted\n001,吴老师,2026-07-05\n".encode("gbk"))
+    with pytest.raises(InputError, match="is not utf-8 text") as error:
+        load_leads(targets, contacts, LISTED, tmp_path / "leads.parquet")
+    assert "no tables.toml is read here" in error.value.hint
+    contacts.write_text("entity,manager,contacted\n001,Wu,05.07.2026\n")
+    with pytest.raises(InputError, match="are no days") as error:
+        load_leads(targets, contacts, LISTED, tmp_path / "leads.parquet")
+    assert "days as 2026-07-31" in error.value.hint
 
 
 def test_leads_of_which_nobody_says_anything_are_no_failures(tmp_path: Path) -> None:

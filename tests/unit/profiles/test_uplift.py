@@ -167,6 +167,46 @@ def test_a_folder_of_outputs_is_told_which_file_of_it_is_meant(files: Path) -> N
     assert shown.exception.hint == f"name {files}/campaign.csv/campaign.parquet"
 
 
+def test_arms_in_several_spellings_are_one_and_blank_ones_are_counted(files: Path) -> None:
+    once = json.loads(called(files, *SALES, "--json").output)
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    other = np.arange(PEOPLE) % 7
+    people.loc[other == 1, "arm"] = people.arm.str.capitalize() + " "
+    people.loc[other == 2, "arm"] = people.arm.replace(
+        {"listed": "ｌｉｓｔｅｄ", "control": "CONTROL"}
+    )
+    blank = pd.DataFrame({"entity": ["x1", "x2"], "arm": [None, " "]})
+    pd.concat([people, blank]).to_csv(files / "campaign.csv", index=False)
+    found = json.loads(called(files, *SALES, "--json").output)
+    assert found["effects"] == once["effects"]
+    assert found["left_out"] == {"rows of the campaign without an arm": 2}
+    (note,) = found["notes"]
+    assert note.startswith(f"{int((other == 1).sum() + (other == 2).sum()):,} rows of the campaign")
+    assert "spell an arm in another way" in called(files, *SALES).output
+
+
+def test_numbers_that_stand_for_nothing_are_pointed_out(files: Path) -> None:
+    sales = pd.read_csv(files / "sales.csv", dtype=str)
+    sales.loc[:11, "bought"] = "-999"
+    sales.to_csv(files / "sales.csv", index=False)
+    told = "bought: 12 rows hold -999, apart from all others"
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    people["bought"] = np.where(np.arange(PEOPLE) < 12, "-999", "0")
+    people.loc[PEOPLE - 9 :, "bought"] = "1"
+    assert told in called(files, *SALES).output
+    people.to_csv(files / "campaign.csv", index=False)
+    assert told in called(files, "--outcome", "bought").output
+
+
+def test_people_who_lost_their_zeros_in_most_rows_are_refused(files: Path) -> None:
+    sales = pd.read_csv(files / "sales.csv", dtype=str)
+    sales.loc[3:, "entity"] = sales.entity.str.lstrip("0")
+    sales.to_csv(files / "sales.csv", index=False)
+    shown = called(files, *SALES)
+    assert shown.exit_code
+    assert "do but for case, width, leading zeros" in str(shown.exception)
+
+
 def test_means_and_variances_of_a_partner_say_what_people_say() -> None:
     rng = np.random.default_rng(4)
     values = {"listed": rng.gamma(1, 5, 300), "control": rng.gamma(1, 4, 200)}
