@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,29 +10,49 @@ import pyarrow as pa
 
 from federated.binning import noise_scale, own_worth
 from federated.binning.evidence import chance
+from federated.contract.terms import BinningTerms
 from federated.steps.binning import CLASS_ROWS
 from federated.steps.outcome import Binned
+from profiles.binning_section import BinningSpec
 from profiles.federation import Federation
 from profiles.job import Job
-from profiles.report.grouped import Binning, Valued
+from profiles.report.grouped import CUT, Binning, Valued
 
 __all__ = ["binning_metrics", "binnings"]
 
+Asked = tuple[str, str, int, int, int, float]
+
 
 def binnings(job: Job, federation: Federation) -> tuple[Binning, ...]:
-    """A table for each label: the receiver's own columns and partners', most worth first."""
-    found: dict[tuple[str, str], list[Binned]] = {}
+    """A table for each label and way to cut: own columns and partners', most worth first."""
+    found: dict[Asked, list[Binned]] = {}
     for one in federation.outcome.binned:
-        found.setdefault((one.terms.label, one.terms.positive), []).append(one)
-    return tuple(_of_label(job, federation, same) for same in found.values())
+        found.setdefault(_asked(one.terms), []).append(one)
+    return tuple(_of_label(job, federation, same, found) for same in found.values())
 
 
-def _of_label(job: Job, federation: Federation, same: list[Binned]) -> Binning:
+def _asked(terms: BinningTerms | BinningSpec) -> Asked:
+    """The label, and how its section cuts and counts columns: the words of `CUT`."""
+    cut = (terms.bins, terms.minimum_group, int(terms.monotone), terms.epsilon / 1000)
+    return terms.label, terms.positive, *cut
+
+
+def _apart(asked: Asked, every: Collection[Asked]) -> tuple[tuple[str, float], ...]:
+    """How it cuts, as far as other sections of one label cut otherwise."""
+    others = [other for other in every if other[:2] == asked[:2]]
+    pairs = zip(CUT, asked[2:], zip(*(other[2:] for other in others), strict=True), strict=True)
+    return tuple((name, value) for name, value, found in pairs if len(set(found)) > 1)
+
+
+def _of_label(
+    job: Job, federation: Federation, same: list[Binned], every: Collection[Asked]
+) -> Binning:
     label, terms = same[0].label, same[0].terms
     lines = [*_own(job, federation, same[0]), *(line for one in same for line in _told(one))]
     lines.sort(key=lambda line: (-line.value, line.party, line.column))
     return Binning(
         label=terms.label,
+        apart=_apart(_asked(terms), every),
         positives=int(np.count_nonzero(label == 1)),
         negatives=int(np.count_nonzero(label == 0)),
         epsilon=tuple((one.terms.partner, one.terms.epsilon / 1000) for one in same),
@@ -64,9 +84,7 @@ def _chance(label: np.ndarray, bins: int, scale: int) -> float:
 
 def _own(job: Job, federation: Federation, one: Binned) -> Iterator[Valued]:
     """The receiver's own columns, over the same records."""
-    asked = [
-        b for b in job.binnings if (b.label, b.positive) == (one.terms.label, one.terms.positive)
-    ]
+    asked = [b for b in job.binnings if _asked(b) == _asked(one.terms)]
     own = list(dict.fromkeys(column for b in asked for column in b.own))
     if not own:
         return
@@ -94,6 +112,7 @@ def binning_metrics(found: tuple[Binning, ...]) -> list[dict[str, Any]]:
     return [
         {
             "label": one.label,
+            "apart": dict(one.apart),
             "positives": one.positives,
             "negatives": one.negatives,
             "columns": [

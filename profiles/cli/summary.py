@@ -73,7 +73,8 @@ def print_summary(result: JobResult) -> None:
             console.print(told, highlight=False, markup=False)
     for binning in report.binnings:
         for line in binning.columns:
-            name = f"{plain(binning.label, 40)}, {line.party}.{plain(line.column, 60)}"
+            label = f"{plain(binning.label, 40)}{binning.apart_words}"
+            name = f"{label}, {line.party}.{plain(line.column, 60)}"
             told = f"information value {name}  {line.shown}{binning.noise_words(line)}"
             console.print(told, highlight=False, markup=False)
     for target in report.targets:

@@ -168,15 +168,35 @@ class Valued:
         return self.value <= max(2 * self.chance, self.step)
 
 
+CUT = ("bins", "group", "monotone", "epsilon")
+"""What two sections of one label may differ in, beside their columns."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Binning:
-    """Columns in bins for one label; `epsilon` are (partner, noise of its counts, 0 for none)."""
+    """Columns in bins for one label; `epsilon` are (partner, noise of its counts, 0 for none).
+
+    `apart` is of each of `CUT` by which other sections of the label cut otherwise what this one
+    asks: none where there are no others.
+    """
 
     label: str
     positives: int
     negatives: int
     epsilon: tuple[tuple[str, float], ...]
     columns: tuple[Valued, ...]
+    apart: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def apart_words(self) -> str:
+        """What a terminal says beside the label, where other sections have it too."""
+        said = dict(self.apart)
+        found = [f"{said['bins']:g} bins"] if "bins" in said else []
+        found += [f"bins of {said['group']:g} records"] if "group" in said else []
+        found += ["monotone" if said["monotone"] else "not monotone"] if "monotone" in said else []
+        if "epsilon" in said:
+            found += [f"epsilon {said['epsilon']:g}" if said["epsilon"] else "exact"]
+        return f" ({', '.join(found)})" if found else ""
 
     def noise_words(self, line: Valued) -> str:
         """What a terminal says beside a value that has noise, "" of one that has none."""

@@ -28,6 +28,7 @@ from federated.session.routers import MemoryRouter
 from federated.session.session import Session
 from federated.steps.outcome import Outcome
 from federated.tables.source import MemorySource
+from profiles.cli.summary import print_summary
 from profiles.federation import federate
 from profiles.job import Job
 from profiles.plan_text import describe
@@ -43,6 +44,12 @@ SECTION = """
 label = "bank.churned"
 columns = ["bank.balance", "bank.tenure", "bureau.loans", "bureau.usage", "bureau.place"]
 bins = 4
+"""
+FINER = """
+[[binning]]
+label = "bank.churned"
+columns = ["bureau.loans"]
+bins = 8
 """
 EXACT = SECTION + 'noise = "none"\n'
 TRUSTS = Policy(limits=Limits(**{**vars(ONE_PROCESS.limits), "unnoised_labels": True}))
@@ -103,8 +110,10 @@ def test_what_is_told_is_what_the_joined_table_says(small: Path) -> None:
     assert found.outcome.worths == []
 
 
-def test_a_whole_job_its_plan_report_and_ledgers(small: Path) -> None:
-    path = prepare(small)
+def test_a_whole_job_its_plan_report_and_ledgers(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = prepare(small, SECTION + FINER)
     job, tables = Job.load(path), open_tables(small / "tables.toml")
     text = describe(job, tables, 1000)
     assert "bank's noise moves each count by up to 9 in 95 of 100 cases" in text
@@ -113,13 +122,22 @@ def test_a_whole_job_its_plan_report_and_ledgers(small: Path) -> None:
     result = run_job(job, tables, small / "out")
     assert_agree(small / "out")
     metrics = json.loads((small / "out" / "metrics.json").read_text())
-    (lines,) = [one["columns"] for one in metrics["run"]["binnings"]]
+    first, finer = metrics["run"]["binnings"]
+    lines = first["columns"]
     assert {(line["party"], line["column"]) for line in lines} == {
         ("bank", "balance"), ("bank", "tenure"),
         ("bureau", "loans"), ("bureau", "usage"), ("bureau", "place"),
     }  # fmt: skip
     assert all(line["drift"] is None for line in lines)
+    assert (first["apart"], finer["apart"]) == ({"bins": 4}, {"bins": 8})
+    assert [(line["party"], line["column"]) for line in finer["columns"]] == [("bureau", "loans")]
+    print_summary(result)
+    shown = capsys.readouterr().out
+    assert "information value churned (4 bins), bureau.loans" in shown
+    assert "information value churned (8 bins), bureau.loans" in shown
     html = (small / "out" / "report.html").read_text()
+    assert ", 4 bins at most</h3>" in html
+    assert ", 8 bins at most</h3>" in html
     assert "What columns are worth" in html
     for name, line in (("bureau", "binning.epsilon"), ("bank", "binning.columns")):
         ledger = read_ledger(small / "out" / "parties" / name / "ledger.jsonl")
