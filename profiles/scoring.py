@@ -30,6 +30,7 @@ from profiles.trees_outputs import (
     trees_importance,
     trees_notes,
     trees_reasons,
+    without_split,
 )
 
 __all__ = ["measured", "reasons"]
@@ -68,6 +69,7 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     if after.mean_auc > LEAK and apart:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
     warnings += coarse_scores(trained) if isinstance(trained, HiddenGrown) else ()
+    no_split = without_split(trained) if isinstance(trained, Grown) else ()
     importance: tuple[Importance, ...]
     if isinstance(trained, HiddenGrown):
         importance = ()
@@ -92,7 +94,8 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
         out_of_time=_out_of_time(trained, alone, receiver),
         gain_rows=_gain_rows(trained, joined, own[before.name]),
         notes=(*notes, *ended(trained)),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *no_split),
+        no_split=bool(no_split),
         card=card_shown(trained) if isinstance(trained, Carded) else None,
     )
 

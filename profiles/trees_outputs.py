@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from federated.contract.kinds.train_trees import plan_of, told_levels
+from federated.contract.kinds.train_trees import grown_rows, plan_of, told_levels
 from federated.evaluation import auc
 from federated.hidden_trees.plan import score_step
 from federated.steps.facts import load_table
@@ -39,6 +39,7 @@ __all__ = [
     "trees_metrics",
     "trees_notes",
     "trees_reasons",
+    "without_split",
 ]
 
 _WIDE = 1.5
@@ -145,6 +146,24 @@ def trees_notes(trained: Grown) -> tuple[str, ...]:
             f"{most} allowed.{spent}"
         )
     return (*found, *trained.trees.binning.notes)
+
+
+def without_split(trained: Grown) -> tuple[str, ...]:
+    """A warning where no tree has a split, with the cause as far as it is known."""
+    if any(tree.kind.any() for tree in trained.trees.forest.trees):
+        return ()
+    terms = trained.terms
+    rows = grown_rows(terms, int(np.count_nonzero(np.asarray(trained.label) >= 0)))
+    begun = "No tree has a split, so all records have one score: "
+    if 2 * terms.least_rows > rows:
+        return (
+            f"{begun}least_rows = {terms.least_rows:,} is above half of the {rows:,} shared "
+            "records that a tree is grown on.",
+        )
+    return (
+        f"{begun}none gains anything for the {rows:,} shared records that a tree is grown on, with "
+        f"least_rows = {terms.least_rows:,} and least_weight = {terms.least_weight / 1000:g}.",
+    )
 
 
 def hidden_metrics(trained: HiddenGrown) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from federated.contract.kinds.train_trees import TrainTrees as Terms
-from federated.contract.kinds.train_trees import plan_of
-from federated.contract.terms import TrainTerms
+from federated.contract.kinds.train_trees import check_sides, plan_of
+from federated.contract.terms import Contract, TrainTerms
 from federated.steps.kept_models import keep_feature_part, keep_label_part
 from federated.steps.outcome import Boosted, Grown
 from federated.steps.train_boosted import Brought, TrainBoosted
+from federated.steps.training import split_in_time
+from federated.tables.inferred import CATEGORY, refuse_unclear
 from federated.trees import Binning, FeatureModel, FeatureParty, LabelModel, LabelParty
 from psi.protocol import Context, Refused
 
@@ -24,6 +26,18 @@ class TrainTrees(TrainBoosted):
 
     kind = Terms()
     needs_own = False
+
+    @classmethod
+    def check(cls, contract: Contract, party: str, table: pa.Table) -> None:
+        super().check(contract, party, table)
+        where = contract.party(party).table
+        for terms in cls.kind.terms(contract):
+            for column in _ways(terms, party):
+                if refuse_unclear(table, column, where).kind == CATEGORY:
+                    raise _no_number(terms, party, column)
+            if party == contract.receiver:
+                found = int(np.count_nonzero(split_in_time(table, terms, where)[0] >= 0))
+                check_sides(terms, found, f"{found:,} rows of {where} have a label")
 
     def _label_role(
         self,
@@ -84,15 +98,24 @@ def ways_of(terms: TrainTerms, party: str, binning: Binning) -> list[int]:
 
     Raises `Refused` for one that is a category.
     """
-    both = (terms.rising, 1), (terms.falling, -1)
-    ways = {
-        c: way for going, way in both for one in going if one.party == party for c in one.columns
-    }
+    ways = _ways(terms, party)
     for column, each in zip(binning.layout.columns, binning.columns, strict=True):
         if each.name in ways and not column.ordered:
-            raise Refused(
-                f"'{terms.task}': column {each.name!r} is a category, numbers allowed in rising "
-                "and falling",
-                hint="leave it out there, or say in tables.toml that it is a number (types)",
-            )
+            raise _no_number(terms, party, each.name)
     return [ways.get(each.name, 0) for each in binning.columns]
+
+
+def _ways(terms: TrainTerms, party: str) -> dict[str, int]:
+    """Of a party's columns those with which scores may go one way only, and which."""
+    both = (terms.rising, 1), (terms.falling, -1)
+    return {
+        c: way for going, way in both for one in going if one.party == party for c in one.columns
+    }
+
+
+def _no_number(terms: TrainTerms, party: str, column: str) -> Refused:
+    key = "rising" if _ways(terms, party)[column] > 0 else "falling"
+    return Refused(
+        f"'{terms.task}' {key}: column '{party}.{column}' is a category, numbers allowed",
+        hint="leave it out there, or say in tables.toml that it is a number (types)",
+    )

@@ -119,7 +119,8 @@ class Model:
     A model that predicts a number has no scores and positives: `numbers` are as `scores` else,
     `mean` is the label's, and `gain` that of the share explained.
 
-    `warnings` point at columns that tell the outcome by themselves.
+    `warnings` point at columns that tell the outcome by themselves. With `no_split` all rows have
+    one score, and a warning says why.
 
     Attributes:
         model: the model's name.
@@ -152,6 +153,7 @@ class Model:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     card: Card | None = None
+    no_split: bool = False
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -163,7 +165,7 @@ class Model:
         """The interval of the last score where it is not surely better than chance, or than the
         mean answer; else None."""
         of, nothing = (self.numbers, 0.0) if self.numbers else (self.scores, 0.5)
-        found = of[-1].interval if of else None
+        found = of[-1].interval if of and not self.no_split else None
         return found if found is not None and found.low <= nothing else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,14 @@ from federated.contract.summary import in_words
 from federated.contract.terms import Contract
 from federated.evaluation import auc
 from federated.steps.byte_limits import step_limit
+from federated.steps.outcome import Grown
+from federated.tables.source import MemorySource
 from profiles.job import Job
+from profiles.plan_text import describe
+from profiles.preconditions import in_the_way, in_the_way_together
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
+from profiles.trees_outputs import without_split
 from psi.protocol import FedprofileError, JobError, PeerError, Refused
 from tests.e2e.ledgers import assert_agree
 from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
@@ -169,9 +175,72 @@ def test_a_partner_s_column_goes_its_way(tmp_path: Path) -> None:
     assert abs(check["fold_auc_difference"]) < 0.1
 
 
-def test_a_category_that_is_to_rise_ends_a_job_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="'c' is a category, numbers allowed in rising"):
-        run_job(Job.load(job(rising=["bank.c"])), tables_of(ROWS, SHARED), tmp_path / "out")
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"rising": ["bank.c"]}, "'churn' rising: column 'bank.c' is a category, numbers allowed"),
+        ({"falling": ["bureau.b"]}, "falling: column 'bureau.b' is a category, numbers allowed"),
+        (
+            {"least_rows": 161},
+            "least_rows = 161 found, at most 160 allowed: 640 rows can be shared",
+        ),
+        ({"folds": 5, "early_stop": 3, "least_rows": 193}, "at most 192 .* grown on 384 of them"),
+        ({"subsample": 0.05, "least_rows": 9}, "at most 8 allowed"),
+    ],
+)
+def test_what_no_tree_could_go_by_is_known_before_anything_is_signed(
+    asked: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    tables = tables_of(ROWS, SHARED)
+    if "falling" in asked:
+        words = pa.array(["x", "y"] * (SHARED // 2))
+        tables["bureau.t"] = tables["bureau.t"].set_column(2, "b", words)
+    wanted, source = Job.load(job(**asked)), MemorySource(tables)
+    with pytest.raises(Refused, match=said):
+        describe(wanted, source)
+    found = [way for party in ("bank", "bureau") for way in in_the_way(wanted, party, source)[0]]
+    together = (
+        []
+        if found
+        else in_the_way_together(
+            wanted,
+            {
+                party: terms
+                for party in ("bank", "bureau")
+                if (terms := in_the_way(wanted, party, source)[1])
+            },
+            source,
+            (),
+        )
+    )
+    assert re.search(said, " ".join(found + together))
+    with pytest.raises(Refused, match=said):
+        run_job(wanted, tables, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("parties/*/ledger.jsonl")), "no step has begun"
+
+
+def test_labels_are_counted_where_they_are() -> None:
+    tables, asked = tables_of(ROWS, SHARED), job(least_rows=150)
+    y = tables["bank.t"]["y"].to_numpy().copy()
+    y[::2] = np.nan
+    tables["bank.t"] = tables["bank.t"].set_column(3, "y", pa.array(y))
+    with pytest.raises(Refused, match=r"allowed: 350 rows of bank\.t have a label, and a tree"):
+        describe(Job.load(asked), MemorySource(tables))
+
+
+def test_trees_without_a_split_say_why(tmp_path: Path) -> None:
+    result = run_job(Job.load(job(least_weight=10000)), tables_of(ROWS, SHARED), tmp_path / "out")
+    (model,) = result.metrics["models"].values()
+    (why,) = model["warnings"]
+    assert re.search(r"No tree has a split, .* with least_rows = 0 and least_weight = 10000", why)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "No tree has a split" in page
+    assert "no better than chance" not in page
+    (trained,) = result.federation.outcome.trained
+    assert isinstance(trained, Grown)
+    few = replace(trained, terms=replace(trained.terms, least_rows=300))
+    (why,) = without_split(few)  # where fewer records are shared than tables have
+    assert "least_rows = 300 is above half of the 313 shared records" in why
 
 
 @pytest.mark.parametrize(

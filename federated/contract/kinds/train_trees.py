@@ -34,7 +34,7 @@ from psi.protocol import PeerError, Refused
 if TYPE_CHECKING:
     from federated.contract.terms import Contract
 
-__all__ = ["TrainTrees", "has_ways", "plan_of", "told_levels"]
+__all__ = ["TrainTrees", "check_sides", "grown_rows", "has_ways", "plan_of", "told_levels"]
 
 
 class TrainTrees(TrainBoosted):
@@ -81,6 +81,7 @@ class TrainTrees(TrainBoosted):
                 "trees",
                 hint='a lower largest_set in [align], or model = "logistic"',
             )
+        check_sides(terms, most, f"{most:,} rows can be shared at most")
 
     def disclosures(self, contract: Contract) -> Iterator[Disclosure]:
         me = contract.receiver
@@ -251,6 +252,26 @@ def _plan(terms: TrainTerms, rows: int) -> TreesPlan:
 def has_ways(terms: TrainTerms, party: str) -> bool:
     """Whether scores may go one way only with some of a party's columns."""
     return any(one.party == party for one in _going(terms))
+
+
+def grown_rows(terms: TrainTerms, labelled: int) -> int:
+    """Of so many rows with a label those that a tree is grown on, as parts fall in the mean."""
+    parts = terms.folds - 1 - bool(terms.early_stop)
+    return labelled * parts * terms.subsample // (1000 * terms.folds)
+
+
+def check_sides(terms: TrainTerms, labelled: int, found: str) -> None:
+    """Raise `Refused` where both sides of no split can have their least rows.
+
+    `found` says where the rows with a label, so many at most, are.
+    """
+    rows = grown_rows(terms, labelled)
+    if 2 * terms.least_rows > rows:
+        raise Refused(
+            f"'{terms.task}': least_rows = {terms.least_rows:,} found, at most {rows // 2:,} "
+            f"allowed: {found}, and a tree is grown on {rows:,} of them, half for either side",
+            hint="a lower least_rows in [[train]], or more rows with a label",
+        )
 
 
 def _going(terms: TrainTerms) -> tuple[FeatureTerms, ...]:
