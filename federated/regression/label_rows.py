@@ -148,24 +148,19 @@ class LabelRows(Role[LabelFit]):
         return self._held_metric[1]
 
     def _start(self, seed: bytes) -> Start:
-        """What partners are told of the own model, of which only slopes of moved points and the
-        scale of their metrics are made."""
+        """Of which only slopes of moved points and the scale of partners' metrics are made.
+
+        Exactly that of the own model, or with noise that of the labels alone.
+        """
         if self._plan.link == "linear":
             return Start(1.0, 0.0)
-        x, inverse = self._x[self._known], np.linalg.pinv(self._square, hermitian=True)
-        score = float(self._scores_alone[self._known].mean())
         if not self._plan.noise:
+            score = float(self._scores_alone[self._known].mean())
             return Start(float(self._slopes.mean()), score)
-        moves = x @ (inverse @ x.mean(axis=0)) * 2.0**self._unit
-        sway = float(np.abs(moves).max())
-        bend = None
-        if self._plan.link == "poisson":
-            # slopes are means, which add up to the labels, as the intercept has no penalty: a row
-            # fewer takes its label off. By scores' sway a label of 500 means made steps a hundred
-            # times too long
-            part = 2.0**self._unit / self._slopes.sum()
-            bend = float(-np.log1p(-part)) if part < 0.5 else None
-        return Start(*told_start(seed, float(self._slopes.mean()), score, sway, bend))
+        rows = self._known
+        weights = float(self._weights[rows].sum()) if self._plan.weighted else None
+        labels, count = float(self._weighed[rows].sum()), int(np.count_nonzero(rows))
+        return Start(*told_start(seed, self._plan.link, count, labels, weights, self._unit))
 
     def _unbounded(self, fit: Fitting) -> Floats | None:
         """What nothing bounds of rows' residuals (`_told`).

@@ -97,9 +97,10 @@ class Ready:
 @message(0xE2, bundled=True)
 @dataclass(frozen=True)
 class Start:
-    """Label party, once all trees are made: about the mean curvature and score of its own model.
+    """Label party, once all trees are made: about the mean curvature and score.
 
-    With noise where sums have any (`noise.told_start`); 1 and 0 of a linear model.
+    Of its own model; where sums have noise of the labels alone, with noise (`noise.told_start`). 1
+    and 0 of a linear model.
     """
 
     curvature: float

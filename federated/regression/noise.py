@@ -68,8 +68,8 @@ AMONG = 20
 """Rows of equal weight among which that term hides a label at least, where one row outweighs all
 others of a column; of as many no party takes a column in which fewer differ."""
 _LEAST, _TIMES = 0.25, 8.0
-"""Of what is told of the label party's own model: the least noise, and how many times one record's
-part it is."""
+"""Of what is told of where a fit starts: the least noise, and how many times the most that one
+record adds to the labels' sum that of the sum is."""
 _STEPS = 8
 """To the unit: the digits of what is told so."""
 _BENT, _BLURRED = 0.1, 0.1
@@ -123,23 +123,38 @@ def lasting_noise(
 
 
 def told_start(
-    seed: bytes, curvature: float, score: float, sway: float, bend: float | None = None
+    seed: bytes, link: str, rows: int, labels: float, weights: float | None, unit: int
 ) -> tuple[float, float]:
-    """The mean slope and the mean score of an own model, as a partner is told them.
+    """About the mean slope and the mean score that rows have by their labels alone.
 
+    Noise is as wide whatever the labels and columns are. That of an own model's numbers was not: a
+    row that outweighs its column moved them by its label, and so said how wide noise has to be.
     The same numbers have the same noise: who has this told again has nothing to average.
 
     Args:
         seed: secret.
-        sway: how far one record moves the score, and the logarithm of the slope, at most.
-        bend: how far the logarithm of the slope, where that is known to be less.
+        link: `logistic` or `poisson`.
+        rows: with a label.
+        labels: these labels' sum, each times its row's weight.
+        weights: their sum; None where all are 1.
+        unit: a row adds 2^unit to either at most.
     """
-    text = np.array([curvature, score, sway, sway if bend is None else bend]).tobytes()
+    classes, known = link == "logistic", float(rows) if weights is None else weights
+    text = np.array([rows, labels, known, unit, classes]).tobytes()
     drawn = hashlib.shake_256(hashlib.blake2s(text, key=seed, person=b"starting").digest())
-    moves = np.array([sway if bend is None else min(bend, sway), sway])
-    noise = gaussians(2, drawn.digest) * np.maximum(_LEAST, _TIMES * moves)
-    numbers = np.rint((np.array([np.log(curvature), score]) + noise) * _STEPS) / _STEPS
-    return float(np.exp(numbers[0])), float(numbers[1])
+    one = 2.0**unit
+    noise = gaussians(4, drawn.digest)
+    hidden = labels + _TIMES * one * noise[0]
+    if classes:
+        total = known if weights is None else max(known + _TIMES * one * noise[1], one)
+        share = float(np.clip(hidden / total, 1.0 / (rows + 1), 1.0 - 1.0 / (rows + 1)))
+        slope, score = share * (1.0 - share) * total / rows, np.log(share / (1.0 - share))
+    else:
+        slope = max(hidden, one) / rows
+        score = np.log(slope)
+    told = np.array([np.log(slope), score]) + _LEAST * noise[2:]
+    told = np.rint(told * _STEPS) / _STEPS
+    return float(np.exp(told[0])), float(told[1])
 
 
 @dataclass(frozen=True, repr=False)

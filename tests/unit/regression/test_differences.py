@@ -49,17 +49,59 @@ def test_one_record_fewer_tells_no_label_by_the_start(own: int) -> None:
     assert right[1.0] < 0.5 + 6 * 0.053
 
 
+def starts(column: np.ndarray, y: np.ndarray, link: str) -> np.ndarray:
+    """The logarithm of the curvature, and the score, that a bank of one column tells; 60 draws."""
+    terms = plan(len(y), noise=1.0, link=link)
+    bank = LabelParty(context("bank"), ["bureau"], column[:, None], y, plan=terms)
+    every = [bank._start(secrets.token_bytes(32)) for _ in range(60)]
+    return np.array([(np.log(each.curvature), each.score) for each in every])
+
+
+@pytest.mark.parametrize("link", ["logistic", "poisson"])
+def test_how_wide_the_noise_of_a_start_is_tells_no_label(link: str) -> None:
+    """Of a row that outweighs its column it was 38 for .4 (classes), so one number told the label.
+    By noise of one width 60 draws each have deviations within six of 1/sqrt(120), .55, each."""
+    world = World.of(ROWS, 60, link=link)
+    column, y = np.random.default_rng(1).normal(size=ROWS), world.y.astype(float)
+    column[7] = 300.0
+    spread = []
+    for label in (0.0, 1.0):
+        y[7] = label
+        spread.append(starts(column, y, link).std(axis=0))
+    assert (np.abs(np.log(spread[1] / spread[0])) < 2 * 0.55).all()
+    assert max(map(np.max, spread)) < 1.0
+
+
 def test_a_start_told_again_has_the_same_noise() -> None:
-    seed = secrets.token_bytes(32)
-    first = told_start(seed, 0.2, -1.0, 0.01)
-    assert first == told_start(seed, 0.2, -1.0, 0.01)
-    every = [told_start(secrets.token_bytes(32), 0.2, -1.0, 0.1) for _ in range(300)]
-    curvatures, scores = np.log(np.array(every)[:, 0] / 0.2), np.array(every)[:, 1] + 1.0
-    # eight times what one record moves; 300 draws are within 6 / √600 of it
-    for found in (curvatures, scores):
-        assert abs(found.std() / 0.8 - 1) < 6 / np.sqrt(600)
-        assert abs(found.mean()) < 6 * 0.8 / np.sqrt(300)
+    seed, given = secrets.token_bytes(32), ("logistic", 400, 100.0, None, 0)
+    first = told_start(seed, *given)
+    assert first == told_start(seed, *given)
+    every = [told_start(secrets.token_bytes(32), *given) for _ in range(300)]
+    scores = np.array(every)[:, 1] - np.log(1 / 3)
+    # eight labels among 75 = 400 p (1 - p), and a quarter besides; 300 draws: 6 / sqrt(600)
+    wide = np.hypot(8 / 75, 0.25)
+    assert abs(scores.std() / wide - 1) < 6 / np.sqrt(600)
+    assert abs(scores.mean()) < 6 * wide / np.sqrt(300)
     assert (np.array(every)[:, 1] * 8 % 1 == 0).all()
+
+
+def test_a_start_is_about_the_labels_mean_whatever_weights() -> None:
+    """Weights of 2 as if rows were there twice; of few labels a number still."""
+    for weights, unit in ((None, 0), (20_000.0, 1)):
+        twice = 1.0 if weights is None else 2.0
+        found = [
+            told_start(bytes([at]) * 32, "logistic", 10_000, 1_000 * twice, weights, unit)
+            for at in range(40)
+        ]
+        slope, score = np.log([each[0] for each in found]), [each[1] for each in found]
+        # 40 draws of a quarter, and a little: six deviations of their mean are .25
+        assert abs(np.mean(slope) - np.log(0.09 * twice)) < 0.25
+        assert abs(np.mean(score) - np.log(1 / 9)) < 0.25
+    for at in range(40):
+        for link in ("logistic", "poisson"):
+            told = told_start(bytes([at]) * 32, link, 40, 1.0, None, 3)
+            assert 0 < told[0] < np.inf
+            assert np.isfinite(told[1])
 
 
 class Caught:
