@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federated.cli.group import Group
-from federated.cli.model_release import release, released_words
+from federated.cli.model_release import party_home, release, released_words
 
 if TYPE_CHECKING:
-    from federated.node.home import NodeHome
     from federated.scoring.model_file import ModelPart
     from federated.scoring.store import ModelStore
 
-__all__ = ["app", "party_home", "store_of"]
+__all__ = ["app", "store_of"]
 
 app = typer.Typer(
     cls=Group,
@@ -34,7 +33,6 @@ Models = Annotated[
         "--models", help="A party's folder of models instead: models/PARTY beside tables.toml."
     ),
 ]
-NODE = Path("fedprofile-node")
 BELOW: list[Callable[[ModelStore, str], tuple[Sequence[str], list[Sequence[str]]] | None]] = []
 """What a package above this one keeps beside a model: heads and rows that `show` prints last."""
 
@@ -59,22 +57,6 @@ def store_of(home: Path | None, models: Path | None) -> ModelStore:
             )
         return ModelStore(models)
     return ModelStore(party_home(home).models)
-
-
-def party_home(home: Path | None) -> NodeHome:
-    """The folder of a node, or of a hub's own party. Raises `InputError` where there is none."""
-    from federated.node.home import NodeHome
-    from psi.protocol import InputError
-
-    place = home or NODE
-    if home is None and not place.exists():
-        raise InputError(
-            f"no models: no {place} here",
-            hint="name a node's or hub's folder by --home; after a run on one machine "
-            "--models models/PARTY, beside its tables.toml",
-        )
-    party = place / "party"  # a hub's own
-    return NodeHome.open(party if party.is_dir() else place)
 
 
 @app.command("ls")

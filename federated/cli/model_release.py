@@ -11,11 +11,28 @@ if TYPE_CHECKING:
     from federated.node.home import NodeHome
     from federated.scoring.model_file import ModelPart
 
-__all__ = ["release", "released_words"]
+__all__ = ["party_home", "release", "released_words"]
 
+NODE = Path("fedprofile-node")
 DAY = 24 * 3600
 YEAR = 366 * DAY
 _NOTE = 500
+
+
+def party_home(home: Path | None) -> NodeHome:
+    """The folder of a node, or of a hub's own party. Raises `InputError` where there is none."""
+    from federated.node.home import NodeHome
+    from psi.protocol import InputError
+
+    place = home or NODE
+    if home is None and not place.exists():
+        raise InputError(
+            f"no models: no {place} here",
+            hint="name a node's or hub's folder by --home; after a run on one machine "
+            "--models models/PARTY, beside its tables.toml",
+        )
+    party = place / "party"  # a hub's own
+    return NodeHome.open(party if party.is_dir() else place)
 
 
 def release(
@@ -119,7 +136,6 @@ def _looked(home: Path | None, model: str) -> tuple[NodeHome, dict[str, Any]]:
     """The party's folder and what an officer is shown: of the store, or of an exported file."""
     import json
 
-    from federated.cli.model import party_home
     from federated.scoring.store import ModelStore
     from psi.protocol import InputError
 

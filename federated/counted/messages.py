@@ -63,23 +63,27 @@ class Questions:
     transfers: Extension
 
 
-@message(0x67)
 @dataclass(frozen=True)
-class Answered:
-    """The partner: all answers of a chunk's rows, each padded, and the nonce of their keys."""
+class AnswerChunk:
+    """What all answers of a chunk's rows have; the nonce is of the keys that pad them."""
 
     chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
     nonce: Annotated[bytes, Length(NONCE)]
+
+
+@message(0x67)
+@dataclass(frozen=True)
+class Answered(AnswerChunk):
+    """The partner: all answers of a chunk's rows, each padded."""
+
     answers: Annotated[np.ndarray, Array("uint8", width=ANSWER, most=LIST_ROWS)]
 
 
 @message(0x6D)
 @dataclass(frozen=True)
-class ScoredAnswers:
+class ScoredAnswers(AnswerChunk):
     """The partner: as `Answered`, each answer of 16 bits, which hold a score where it is yes."""
 
-    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
-    nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint16", width=QUESTIONS, most=LIST_ROWS)]
 
 
@@ -114,19 +118,15 @@ class Padded:
 
 @message(0x1B)
 @dataclass(frozen=True)
-class WideAnswers:
+class WideAnswers(AnswerChunk):
     """The last of several partners: as `Answered`, to 512 questions."""
 
-    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
-    nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint8", width=WIDE_ANSWER, most=LIST_ROWS)]
 
 
 @message(0x1E)
 @dataclass(frozen=True)
-class WideScores:
+class WideScores(AnswerChunk):
     """The last of several partners: as `ScoredAnswers`, to 512 questions."""
 
-    chunk: Annotated[int, Range(0, MOST_ROWS // LIST_ROWS)]
-    nonce: Annotated[bytes, Length(NONCE)]
     answers: Annotated[np.ndarray, Array("uint16", width=1 << PLACE_BITS, most=LIST_ROWS)]

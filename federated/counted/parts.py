@@ -146,8 +146,8 @@ class PartHearer(Role[Joined]):
         return span_of((self._wide, *state.wides))
 
 
-class PartTeller(Role[Joined]):
-    """A partner that is not the last: its part goes to the last one under a pad.
+class _Partner(Role[Joined]):
+    """One of several partners.
 
     Args:
         context: of the session.
@@ -156,8 +156,6 @@ class PartTeller(Role[Joined]):
         scores: `float64[n]`, the own part of all rows' scores.
         deviation: its standard deviation, of the rows that the model was fitted on.
     """
-
-    transitions: ClassVar[Mapping[tuple[type, type], str]] = {(Spanning, Span): "on_span"}
 
     def __init__(
         self,
@@ -170,7 +168,13 @@ class PartTeller(Role[Joined]):
         super().__init__(context)
         _check(partners, context.party, inside=True)
         self._receiver, self._partners, self._scores = receiver, tuple(partners), scores
-        self._wide = wide_of(deviation)
+        self._wide, self._deviation = wide_of(deviation), deviation
+
+
+class PartTeller(_Partner):
+    """A partner that is not the last: its part goes to the last one under a pad."""
+
+    transitions: ClassVar[Mapping[tuple[type, type], str]] = {(Spanning, Span): "on_span"}
 
     def begin(self) -> Turn[Joined]:
         state = Spanning(self.context.random(_SEED))
@@ -194,30 +198,13 @@ class PartTeller(Role[Joined]):
         return Turn(Done(), told, Joined(grid, none, none), 1.0)
 
 
-class PartAdder(Role[Joined]):
-    """The last partner.
-
-    Args:
-        context, receiver, partners, scores, deviation: of a `PartTeller`.
-    """
+class PartAdder(_Partner):
+    """The last partner."""
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
         (Summing, Span): "on_span",
         (Summing, Padded): "on_padded",
     }
-
-    def __init__(
-        self,
-        context: Context,
-        receiver: str,
-        partners: Sequence[str],
-        scores: Floats,
-        deviation: float,
-    ) -> None:
-        super().__init__(context)
-        _check(partners, context.party, inside=True)
-        self._receiver, self._partners, self._scores = receiver, tuple(partners), scores
-        self._wide, self._deviation = wide_of(deviation), deviation
 
     def begin(self) -> Turn[Joined]:
         return Turn(Summing(), [(self._receiver, Spread(self._wide))], progress=0.0)

@@ -30,6 +30,7 @@ from federated.steps.folds import FoldKey
 from federated.steps.outcome import Outcome
 from federated.steps.release_guard import foresee
 from federated.steps.runner import facts_of, run_steps
+from federated.steps.work import Work
 from federated.store.plain import to_plain
 from federated.tables.basis import BasisAsked
 from federated.tables.frozen import FrozenColumns
@@ -133,17 +134,18 @@ class Participant:
                 self._decider.check(agreed.contract)  # the policy may be another by now
             gone = self._expired(agreed.contract)
             self._note_persons(agreed.contract, gone)
-            outcome = run_steps(
+            work = Work(
                 self._session,
                 agreed.contract,
                 self.tables,
                 self._salt,
-                self._kept,
-                self._releases,
-                gone,
-                self._models,
-                lambda task: self._may(self.tables, task),
+                kept=self._kept,
+                releases=self._releases,
+                gone=gone,
+                models=self._models,
+                may=lambda task: self._may(self.tables, task),
             )
+            outcome = run_steps(work)
             if self._persons and (agreed.contract.known or self._receives(agreed.contract)):
                 self._persons.match(agreed.contract.nonce, outcome.rows, gone)
             self._session.finish()

@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-
-import numpy as np
 
 from federated.contract.terms import Contract, PartyTerms
 from federated.releases.label_bits import label_bits
 from federated.releases.learned import note_learned
-from federated.releases.memory import Releases
 from federated.scoring.store import ModelStore
-from federated.session.session import Session
 from federated.steps.align import Align
 from federated.steps.binning import Binning
 from federated.steps.by_category import ByCategory
@@ -121,24 +116,13 @@ def checks_of(terms: PartyTerms, source: Source, draft: Contract) -> list[Callab
     ]
 
 
-def run_steps(
-    session: Session,
-    contract: Contract,
-    source: Source,
-    salt: bytes,
-    kept: Path | None = None,
-    releases: Releases | None = None,
-    gone: np.ndarray | None = None,
-    models: ModelStore | None = None,
-    may: Callable[[str], np.ndarray | None] = lambda task: None,
-) -> Outcome:
-    """All steps of a contract in its order, at one party; see `Work` for the arguments."""
-    work = Work(session, contract, source, salt, kept, releases, gone=gone, models=models, may=may)
+def run_steps(work: Work) -> Outcome:
+    """All steps of a contract in its order, at one party."""
     if work.receives:
-        work.outcome.labels = label_bits(contract, book=releases)
+        work.outcome.labels = label_bits(work.contract, book=work.releases)
     steps = [step(work) for step in STEPS]
-    if work.receives and kept is not None:
-        work.outcome.before = note_learned(kept / "learned.json", contract)
+    if work.receives and work.kept is not None:
+        work.outcome.before = note_learned(work.kept / "learned.json", work.contract)
     for step in steps:
         step.run()
     return work.outcome

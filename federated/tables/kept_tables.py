@@ -35,9 +35,8 @@ from federated.readers.canonical import canonical_column
 from federated.store.files import of_another_version
 from federated.store.plain import canonical, from_canonical
 from federated.store.vault import Vault
-from federated.tables.about import About
 from federated.tables.basis import Admission, Basis, BasisAsked, admit, nobody_left
-from federated.tables.source import Source
+from federated.tables.source import PassingSource, Source
 from psi.protocol import InputError, PeerError, Random
 
 __all__ = ["Extract", "KeptTables"]
@@ -72,12 +71,13 @@ class _Admitted:
     counts: tuple[int, ...]
 
 
-class KeptTables:
+class KeptTables(PassingSource):
     """One party's tables in one job (a `Source`): only what was kept is there."""
 
     def __init__(self, source: Source, folder: Path, session: bytes, random: Random) -> None:
         """`folder` is the job's journal."""
-        self._source, self._random = source, random
+        super().__init__(source)
+        self._random = random
         self._vault = Vault(folder, "key", b"fedprofile kept table v1" + session, random)
 
     def __repr__(self) -> str:
@@ -199,22 +199,6 @@ class KeptTables:
         """The columns that were kept of a table."""
         copy = self._copy(table)
         return list(copy.columns) if copy else []
-
-    def permission(self, table: str, column: str) -> str:
-        """What the owner allows a column for."""
-        return self._source.permission(table, column)
-
-    def keys(self, table: str) -> tuple[str, ...]:
-        """The columns that a job may match by."""
-        return self._source.keys(table)
-
-    def basis(self, table: str) -> Basis | None:
-        """By what its rows are admitted to jobs."""
-        return self._source.basis(table)
-
-    def about(self, table: str) -> About:
-        """Whom it is about, and which class of data it holds."""
-        return self._source.about(table)
 
     def _copy(self, table: str) -> _Copy | None:
         data = self._vault.read(_name(table), table.encode())

@@ -16,7 +16,7 @@ from federated.tables.basis import Basis
 from federated.tables.bindings import TablesFile
 from psi.protocol import InputError
 
-__all__ = ["FileSource", "MemorySource", "Source"]
+__all__ = ["FileSource", "MemorySource", "PassingSource", "Source"]
 
 
 class Source(Protocol):
@@ -129,6 +129,33 @@ class MemorySource:
 
     def about(self, table: str) -> About:
         return self._about.get(table, About())
+
+
+class PassingSource:
+    """What a `Source` over another says of tables as the other does: all but what it loads."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns."""
+        return self._source.columns(table)
+
+    def permission(self, table: str, column: str) -> str:
+        """What the owner allows a column for."""
+        return self._source.permission(table, column)
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        """The columns that a job may match by."""
+        return self._source.keys(table)
+
+    def basis(self, table: str) -> Basis | None:
+        """By what its rows are admitted to jobs."""
+        return self._source.basis(table)
+
+    def about(self, table: str) -> About:
+        """Whom it is about, and which class of data it holds."""
+        return self._source.about(table)
 
 
 def _close(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
