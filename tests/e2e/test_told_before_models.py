@@ -19,21 +19,8 @@ from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.run import run_job
 from psi.protocol import FedprofileError
-from tests.e2e.test_told_before import (
-    BANK,
-    BUREAU,
-    ODD,
-    ROWS,
-    TELECOM,
-    Tables,
-    asked,
-    begun,
-    disclosures,
-    foretold,
-    played,
-    source,
-    world,
-)
+from tests.e2e.slips import BANK, BUREAU, ODD, ROWS, TELECOM, Tables, asked, world
+from tests.e2e.test_told_before import begun, disclosures, foretold, played, source
 
 __all__ = ["begun"]
 

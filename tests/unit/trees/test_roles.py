@@ -13,22 +13,20 @@ import pytest
 from federated.session.result_types import RESULTS
 from federated.sharing import chunks as sharing_chunks
 from federated.sharing import trees as sharing_trees
-from federated.sharing.messages import Corrected, Turned
+from federated.sharing.messages import Turned
 from federated.store.records import pack, unpack
 from federated.store.spool import Spool
 from federated.trees import FeatureParty, LabelParty, TreesPlan, grow_alone, party
 from federated.trees import labels as trees_labels
 from federated.trees.labels import drawn_rows
-from federated.trees.messages import Choices, Grown, Lanes, RowBits
+from federated.trees.messages import Lanes, RowBits
 from federated.trees.plan import NOISE
 from federated.trees.splitting import SplitWon
 from psi.protocol import (
-    InputError,
     MemoryStore,
     MisuseError,
     Pair,
     PeerError,
-    Refused,
     decode,
     encode,
 )
@@ -189,6 +187,21 @@ def test_a_partner_s_columns_keep_their_way(way: int) -> None:
     assert int(np.concatenate(told).sum()) == ordered > 0
     falls = [s.left for s in bureau.splits if s.column == 0 and not s.left[:15].all()]
     assert all(bool(left[0]) == (way > 0) for left in falls)
+
+
+class Liar:
+    """A wire that changes one message of a kind."""
+
+    def __init__(self, kind: type, change: Any) -> None:
+        self._kind, self._change, self.done = kind, change, False
+
+    def __call__(self, data: bytes) -> list[bytes]:
+        envelope = decode(data, Envelope)
+        if self.done or peek(envelope.payload) is not self._kind:
+            return [data]
+        self.done = True
+        changed = self._change(decode(envelope.payload, self._kind))
+        return [encode(replace(envelope, payload=encode(changed)))]
 
 
 def fewest(bank: Any, used: Any) -> int:
@@ -378,23 +391,6 @@ def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
     assert np.count_nonzero(sent[0].lanes == sent[2].lanes) < 5
 
 
-def test_terms_rows_and_columns_that_do_not_fit_end_a_training() -> None:
-    world = World.of(300)
-    with pytest.raises(PeerError, match="not the contract's"):
-        Pair(world.label_party(plan(300)), world.feature_party(plan(300, rate=0.2))).run()
-    fewer = World.of(299)
-    with pytest.raises(PeerError, match="299 rows at the label party, 300 here"):
-        Pair(fewer.label_party(plan(300)), world.feature_party(plan(300))).run()
-    with pytest.raises(MisuseError, match="300 rows found, 1 to 200 planned"):
-        world.label_party(plan(200))
-    world.b[0][0] = 16
-    with pytest.raises(InputError, match="a bin that their column does not have"):
-        world.feature_party(plan(300))
-    world.y[:] = 0
-    with pytest.raises(Refused, match="0 rows of the rarer class"):
-        world.label_party(plan(300))
-
-
 def test_a_split_needs_rows_enough_on_either_side_at_the_feature_party() -> None:
     world = World.of(600, 1)
     world.b[1][:] = np.where(np.arange(600) < 10, 2, 0)
@@ -402,76 +398,6 @@ def test_a_split_needs_rows_enough_on_either_side_at_the_feature_party() -> None
     world.b[2][:] = 0
     _, bureau, _ = world.run(plan(600, trees=4))
     assert all(split.column == 0 for split in bureau.splits)
-
-
-class Liar:
-    """A wire that changes one message of a kind."""
-
-    def __init__(self, kind: type, change: Any) -> None:
-        self._kind, self._change, self.done = kind, change, False
-
-    def __call__(self, data: bytes) -> list[bytes]:
-        envelope = decode(data, Envelope)
-        if self.done or peek(envelope.payload) is not self._kind:
-            return [data]
-        self.done = True
-        changed = self._change(decode(envelope.payload, self._kind))
-        return [encode(replace(envelope, payload=encode(changed)))]
-
-
-def told(kind: type, change: Any) -> None:
-    world = World.of(300)
-    terms = plan(300, trees=1)
-    run = Pair(world.label_party(terms), world.feature_party(terms), wire=Liar(kind, change))
-    run.run()
-
-
-def test_a_label_party_that_spoils_a_tree_of_seeds_is_stopped_before_turns() -> None:
-    def spoil(sent: Corrected) -> Corrected:
-        words = sent.told.copy()
-        words[0::2] ^= np.uint64(1)
-        return replace(sent, told=words)
-
-    with pytest.raises(PeerError, match="do not fit their check"):
-        told(Corrected, spoil)
-
-
-def test_messages_of_another_level_or_shape_end_a_training() -> None:
-    for kind, change, words in (
-        (Lanes, lambda m: replace(m, level=1), "not due"),
-        (Lanes, lambda m: replace(m, chunk=1), "not due"),
-        (Lanes, lambda m: replace(m, lanes=m.lanes[:-1]), "another shape"),
-        (Choices, lambda m: replace(m, level=m.level + 1), "not due"),
-        (Choices, lambda m: replace(m, rows=m.rows[:-1]), "another shape"),
-        (Choices, lambda m: replace(m, turns=m.turns[:-1]), "do not fit"),
-        (RowBits, lambda m: replace(m, level=m.level + 1), "not due"),
-        (RowBits, lambda m: replace(m, words=m.words[:-1]), "bytes"),
-        (Grown, lambda m: replace(m, trees=9), "not due"),
-    ):
-        with pytest.raises(PeerError, match=words):
-            told(kind, change)
-
-
-def test_a_label_party_that_asks_beyond_the_bits_of_a_row_is_refused() -> None:
-    """Its own software counts higher: the feature party counts too, by levels that it has told."""
-    world = World.of(500)
-
-    class Greedy(type(world.label_party(plan(500)))):  # type: ignore[misc]
-        def _begin_level(self, state: Any, growing: Any) -> Any:
-            return super()._begin_level(replace(state, told=(0,)), growing)
-
-    run = Pair(
-        world.label_party(plan(500, row_bits=1), kind=Greedy),
-        world.feature_party(plan(500, row_bits=1)),
-    )
-    with pytest.raises(PeerError, match="after the 1 bits of a row were told"):
-        run.run()
-
-
-def test_several_partners_are_refused() -> None:
-    world = World.of(100)
-    with pytest.raises(MisuseError, match="partners a, b found, 1 planned"):
-        LabelParty(context("bank"), ["a", "b"], world.a, world.layout_a, world.y, plan=plan(100))
 
 
 def test_stores_that_keep_everything_on_disk_give_the_same_trees(tmp_path: Path) -> None:
@@ -493,10 +419,3 @@ def test_stores_that_keep_everything_on_disk_give_the_same_trees(tmp_path: Path)
     moved = found.forest.moved(found.places)
     roots = sum(float(tree.value[0]) for tree in found.forest.trees)
     assert np.allclose(moved.sum(axis=1) + found.forest.base + roots, found.margin)
-
-
-def test_more_columns_than_the_contract_has_end_a_training() -> None:
-    world, terms = World.of(300, 7), plan(300, trees=1)
-    pair = Pair(world.label_party(terms, most={"bureau": 2}), world.feature_party(terms))
-    with pytest.raises(PeerError, match="3 columns of the other party, 2 in the contract"):
-        pair.run()
