@@ -147,15 +147,7 @@ class PartHearer(Role[Joined]):
 
 
 class _Partner(Role[Joined]):
-    """One of several partners.
-
-    Args:
-        context: of the session.
-        receiver: its name.
-        partners: all, the last one at the end.
-        scores: `float64[n]`, the own part of all rows' scores.
-        deviation: its standard deviation, of the rows that the model was fitted on.
-    """
+    """One of several partners: what each of them brings."""
 
     def __init__(
         self,
@@ -172,7 +164,15 @@ class _Partner(Role[Joined]):
 
 
 class PartTeller(_Partner):
-    """A partner that is not the last: its part goes to the last one under a pad."""
+    """A partner that is not the last: its part goes to the last one under a pad.
+
+    Args:
+        context: of the session.
+        receiver: its name.
+        partners: all, the last one at the end.
+        scores: `float64[n]`, the own part of all rows' scores.
+        deviation: its standard deviation, of the rows that the model was fitted on.
+    """
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {(Spanning, Span): "on_span"}
 
@@ -199,7 +199,11 @@ class PartTeller(_Partner):
 
 
 class PartAdder(_Partner):
-    """The last partner."""
+    """The last partner.
+
+    Args:
+        context, receiver, partners, scores, deviation: of a `PartTeller`.
+    """
 
     transitions: ClassVar[Mapping[tuple[type, type], str]] = {
         (Summing, Span): "on_span",
