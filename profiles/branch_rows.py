@@ -56,6 +56,7 @@ from profiles.report_data import segment_lines, target_summaries
 from profiles.ruled import ruled_segments, stages
 from profiles.said_tables import said_list, said_notes
 from profiles.segments import Segments, segments
+from profiles.several_lists import several_words
 from profiles.spreadsheet import write_csv, write_workbook
 from psi.protocol import JobError, MisuseError
 
@@ -235,7 +236,7 @@ def _report(
         segments=() if segment is None else segment_lines(segment, scores),
         ruled=bool(job.segment_rules),
         models=() if measured is None else (measured,),
-        looks=(worse,) if worse else (),
+        looks=tuple(filter(None, (worse, "" if targets is None else several_words(targets)))),
         targets=summaries,
         notes=tuple(_notes(model, total, whole)),
         branch=job.receiver,

@@ -10,7 +10,7 @@ account. Who has no branch there is in none of the folders, and counted in branc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from profiles.report_data import segment_lines, target_summaries
 from profiles.routing import compared
 from profiles.said_tables import said_list
 from profiles.segments import Segments
+from profiles.several_lists import several_words
 from profiles.spreadsheet import write_csv, write_workbook
 
 __all__ = ["Cut", "write_branches"]
@@ -120,9 +121,12 @@ def _report(job: Job, cut: Cut, name: str, rows: Ints, listed: pa.Table | None) 
     whole = cut.report
     numbers = [model.task for model in whole.models if model.numbers]
     money = {target.product: target.money for target in whole.targets if target.money}
-    if listed is not None:
+    looks = whole.looks
+    if listed is not None and cut.targets is not None:
+        of_all, own = several_words(cut.targets), several_words(listed)
+        looks = tuple(filter(None, (*(one for one in looks if one != of_all), own)))
         of_product = {p: listed.filter(pc.equal(listed.column("product"), p)) for p in money}
-        money = {p: _money(of_product[p], found) for p, found in money.items()}
+        money = {p: Money.of(of_product[p], found) for p, found in money.items()}
     return ReportData(
         job=whole.job,
         purpose=whole.purpose,
@@ -136,32 +140,12 @@ def _report(job: Job, cut: Cut, name: str, rows: Ints, listed: pa.Table | None) 
         contract=whole.contract,
         entities=len(rows),
         segments=() if cut.segment is None else segment_lines(cut.segment.of(rows), scores),
-        looks=whole.looks,
+        looks=looks,
         kept_numbers=(*whole.kept_numbers, *numbers),
         targets=()
         if listed is None
         else target_summaries(job, listed, scores, money=money, numbers=whole.kept_numbers),
         branch=name,
-    )
-
-
-def _money(listed: pa.Table, whole: Money) -> Money:
-    """What the offers of these leads come to."""
-    made = listed.filter(pc.is_valid(listed.column("offer")))
-    value, cost, expected = (
-        float(pc.sum(made.column(name)).as_py() or 0.0)
-        for name in ("offer_value", "offer_cost", "expected")
-    )
-    counts = {
-        one["values"]: one["counts"] for one in made.column("offer").value_counts().to_pylist()
-    }
-    return replace(
-        whole,
-        value=value,
-        cost=cost,
-        left=value - cost,
-        expected=None if whole.expected is None else expected,
-        offers=tuple((offer, counts.get(offer, 0)) for offer, _ in whole.offers),
     )
 
 

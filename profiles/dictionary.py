@@ -168,6 +168,16 @@ def _whose(job: Job) -> str:
     return f"; {'; '.join(said)}"
 
 
+def _in_unit(job: Job) -> str:
+    """The currency and time of offers, of each list if they differ."""
+    units = {one.product: one.unit for one in job.targets if one.unit}
+    if not units:
+        return "in the currency and time of the job's columns"
+    if len(set(units.values())) == 1 and len(units) == len(job.targets):
+        return f"in {next(iter(units.values()))}"
+    return "in " + ", ".join(f"{unit} ({product})" for product, unit in units.items())
+
+
 def list_notes(job: Job) -> dict[str, str]:
     """What the columns of the target lists are, by name."""
     several = any(train.model in NUMBERS for train in job.trains)
@@ -185,10 +195,10 @@ def list_notes(job: Job) -> dict[str, str]:
         "reasons": "what moves the score most, each with its part of the log-odds",
         "offer": "which offer of the job the entity is made",
         "offer_channel": "by which channel",
-        "offer_value": "what taking it is worth, in the currency and time of the job's columns",
+        "offer_value": f"what it is worth if it works, {_in_unit(job)}",
         "offer_cost": "what it costs, the same",
-        "offer_left": "value less cost",
-        "expected": "chance x value - cost; empty where offers go by rule",
+        "offer_left": "net: offer_value less offer_cost, if the offer works",
+        "expected": "chance x offer_value - offer_cost; empty where offers go by rule",
         "manager": "who approaches the entity; empty: nobody, see unassigned",
         "assigned_by": "relationship, the columns that lead and manager share, or capacity",
         "unassigned": "why nobody approaches the entity",

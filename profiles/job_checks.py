@@ -95,6 +95,13 @@ def check_job(job: Job) -> None:
         if len(set(specs)) < len(specs):
             raise JobError(f"{job.file}: [[{key}]]: two sections found that ask the same")
     products = [target.product for target in job.targets]
+    for place, target in enumerate(job.targets):
+        for name in (name for name in target.after if name not in products[:place]):
+            raise JobError(
+                f"{job.file}: [[target]] {target.product!r}: after: no list {name!r} before it, "
+                f"found: {', '.join(products[:place]) or 'none'}",
+                hint="lists are made in the order of the job file",
+            )
     twice = [product for product in dict.fromkeys(products) if products.count(product) > 1]
     if twice:
         raise JobError(

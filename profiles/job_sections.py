@@ -315,6 +315,7 @@ def read_target(
         raise section.fail("effects", effects, f'"{receiver}.TABLE", with choose = "value"')
     places, tells = section.counts("channels"), section.text("tells", "scores", TELLS)
     score_bits = section.integer("score_bits", 0, 0, FINEST_LISTED)
+    unit, after = section.text("unit", ""), section.texts("after", [])
     section.done()
     return TargetSpec(
         product=product,
@@ -337,6 +338,8 @@ def read_target(
         effects=effects,
         tells=tells,
         score_bits=score_bits,
+        unit=unit,
+        after=after,
     )
 
 

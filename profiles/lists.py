@@ -83,7 +83,7 @@ def lists_of(
     columns = offer_columns(job)
     table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
     lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
-    looks = list[str]()
+    looks, taken = list[str](), dict[str, np.ndarray]()
     for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         effects = None
@@ -92,16 +92,21 @@ def lists_of(
             effects = shown_effects(shown, profiles, target.effects)
             looks += _strange(target, *strange_groups(shown, profiles, target.effects))
         people, draw = profiles.column("entity"), Draw(key, target.product)
-        chances = (score, may.rows, control, reach, effects)
+        first = _first(target, taken, len(score))
+        could = may.rows & ~first
+        chances = (score, could, control, reach, effects)
         offers = offered(target, job.offers, table, *chances, people=people, draw=draw)
         there = np.isfinite(score)
         if target.task in told:
             there &= told[target.task].fill_null(False).to_numpy(zero_copy_only=False)
         by_list = target.task in told
-        sieve = _Sieve.of(may.rows, control, there, offers, group, target.top, by_list=by_list)
+        sieve = _Sieve.of(could, control, there, offers, group, target.top, by_list=by_list)
         rank = None if offers is None or offers.by == "rule" else offers.expected
         listed = ranked(profiles, target.task, target.top, sieve.rows, rank, draw)
-        left_out[target.product] = (*may.reasons, *sieve.reasons(len(listed)))
+        earlier = int(np.count_nonzero(may.rows & first))
+        others = (Reason("other list", ", ".join(target.after), earlier),) * bool(target.after)
+        left_out[target.product] = (*may.reasons, *others, *sieve.reasons(len(listed)))
+        taken[target.product] = _rows(len(score), listed)
         managers, routing = managers_of(target, tables), routed(job, target, tables)
         if managers is not None:
             strange[target.product] = unknown(routing, profiles.take(pa.array(listed)), managers)
@@ -134,11 +139,13 @@ def lists_of(
             else:  # the prices of the caps say who would have had an offer
                 back = np.flatnonzero(sieve.offered & control & np.isfinite(score))
             parts.append((target.product, target.task, listed, back, offers))
+            taken[target.product] |= _rows(len(score), back)
             held[target.product] = Held(len(back), _smallest(score, listed, back))
+    targets = pa.concat_tables(lists, promote_options="default")
     keys = [column for level in job.party(job.receiver).keys for column in level]
     campaign = None if group is None else campaign_table(profiles, group, parts, keys)
     return Lists(
-        targets=pa.concat_tables(lists, promote_options="default"),
+        targets=targets,
         campaign=campaign,
         held=held,
         left_out=left_out,
@@ -147,6 +154,20 @@ def lists_of(
         looks=tuple(looks),
         rows=np.concatenate(leads),
     )
+
+
+def _first(target: TargetSpec, taken: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """`bool[rows]`: who is on a list that this one comes after, or held back from it."""
+    found = np.zeros(rows, bool)
+    for one in target.after:
+        found |= taken[one]
+    return found
+
+
+def _rows(many: int, places: np.ndarray) -> np.ndarray:
+    found = np.zeros(many, bool)
+    found[places] = True
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

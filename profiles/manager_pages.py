@@ -8,7 +8,7 @@ speak for the call: what raises the score, without its size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ from profiles.job import Job
 from profiles.language import language
 from profiles.report import ReportData
 from profiles.report.render import page_of
+from profiles.several_lists import Also, also_on
+from profiles.specs import TargetSpec
 
 __all__ = ["ManagerPage", "write_manager_pages"]
 
@@ -32,7 +34,8 @@ __all__ = ["ManagerPage", "write_manager_pages"]
 @dataclass(frozen=True, kw_only=True)
 class Lead:
     """One customer to approach. `more` are what the job's `columns` say, `left` the value less the
-    cost of the offer, None without one."""
+    cost of the offer, None without one; `also` are (list, manager) of others that the customer is
+    on, "" for nobody."""
 
     entity: str
     name: str
@@ -40,15 +43,28 @@ class Lead:
     reasons: tuple[str, ...]
     offer: str
     left: float | None
+    also: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagerList:
+    """A manager's part of one list: heads of further columns, and leads, the best first. `left` is
+    what the offers of all leave together, None without offers, in a `unit`."""
+
+    product: str
+    heads: tuple[str, ...]
+    leads: tuple[Lead, ...]
+    left: float | None
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ManagerPage:
-    """One manager's page: by product the heads of further columns, and leads, the best first."""
+    """One manager's page, and until when a first contact is in time."""
 
     manager: str
     until: date | None
-    lists: tuple[tuple[str, tuple[str, ...], tuple[Lead, ...]], ...]
+    lists: tuple[ManagerList, ...]
 
 
 def write_manager_pages(job: Job, folder: Path, targets: pa.Table, report: ReportData) -> list[str]:
@@ -68,12 +84,12 @@ def write_manager_pages(job: Job, folder: Path, targets: pa.Table, report: Repor
     order = np.argsort(code, kind="stable")
     places = np.split(order, np.searchsorted(code[order], np.arange(1, len(names))))
     files, t = folder_names(names), language(job.lang)
-    columns = {spec.product: spec.columns for spec in job.targets}
+    also = also_on(targets)
     for name, mine in zip(names, places, strict=True):
         page = ManagerPage(
             manager=name,
             until=_until(report.created),
-            lists=tuple(_lists(held.take(pa.array(mine)), columns)),
+            lists=tuple(_lists(held.take(pa.array(mine)), job.targets, also)),
         )
         text = page_of(t, "manager.html.j2", page=page, data=report)
         # the folder is put in place as a whole: nobody waits for each page to be on the disk
@@ -88,23 +104,33 @@ def _until(created: date | str) -> date | None:
 
 
 def _lists(
-    leads: pa.Table, columns: Mapping[str, Sequence[str]]
-) -> list[tuple[str, tuple[str, ...], tuple[Lead, ...]]]:
-    found: dict[str, list[Lead]] = {}
-    for row in leads.to_pylist():
-        found.setdefault(row["product"], []).append(_lead(row, columns[row["product"]]))
-    return [(p, tuple(columns[p]), tuple(found[p])) for p in columns if p in found]
+    leads: pa.Table, targets: Sequence[TargetSpec], also: Mapping[str, Also]
+) -> Iterator[ManagerList]:
+    rows = leads.to_pylist()
+    for spec in targets:
+        mine = [_lead(row, spec, also) for row in rows if row["product"] == spec.product]
+        left = [one.left for one in mine if one.left is not None]
+        if mine:
+            yield ManagerList(
+                product=spec.product,
+                heads=spec.columns,
+                leads=tuple(mine),
+                left=sum(left) if left else None,
+                unit=spec.unit,
+            )
 
 
-def _lead(row: Mapping[str, Any], columns: Sequence[str]) -> Lead:
+def _lead(row: Mapping[str, Any], spec: TargetSpec, also: Mapping[str, Also]) -> Lead:
     def text(name: str) -> str:
         return "" if row.get(name) is None else str(row[name])
 
+    others = also.get(row["entity"], ())
     return Lead(
         entity=text("entity"),
         name=text("name"),
-        more=tuple(text(column) for column in columns),
+        more=tuple(text(column) for column in spec.columns),
         reasons=tuple(row.get("reasons") or ()),
         offer=text("offer"),
         left=row.get("offer_left"),
+        also=tuple(one for one in others if one[0] != spec.product),
     )

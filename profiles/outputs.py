@@ -60,6 +60,7 @@ from profiles.scorecard_outputs import card_metrics, card_points, write_cards
 from profiles.scoring import measured, own_reasons, reasons
 from profiles.segments import Segments, segments
 from profiles.series_report import series_metrics
+from profiles.several_lists import also_on
 from profiles.spreadsheet import write_csv, write_workbook
 from profiles.trees_outputs import compare_trees, hidden_metrics, trees_metrics
 
@@ -190,6 +191,7 @@ def write_outputs(
     if targets is not None:
         files += write_manager_pages(job, folder, targets, report)
     metrics = _metrics(job, federation, report, checks, synthetic)
+    metrics["on_several_lists"] = 0 if targets is None else len(also_on(targets))
     if drifted:
         metrics["scored"] = drifted
     if earlier is not None:
@@ -247,11 +249,6 @@ def _write_tables(
     notes = dictionary((f"{name}.parquet", table) for name, table in tables.items())
     write_csv(said_notes(notes, job.lang), folder / "dictionary.csv")
     return [*files, "dictionary.csv"], tables
-
-
-def _cents(money: dict[str, Any]) -> dict[str, Any]:
-    """Amounts to the hundredth: sums of products end in binary dust."""
-    return {k: round(v, 2) if isinstance(v, float) else v for k, v in money.items()}
 
 
 def _write_horizontal(
@@ -442,7 +439,7 @@ def _metrics(
         "join_sums": join_sum_metrics(federation.outcome),
         "targets": {t.product: t.total for t in report.targets},
         "left_out": {t.product: _left_out(t) for t in report.targets},
-        "money": {t.product: _cents(asdict(t.money)) for t in report.targets if t.money},
+        "money": {t.product: asdict(t.money) for t in report.targets if t.money},
         "held_back": {t.product: t.held.people for t in report.targets if t.held},
         "assigned": {t.product: dict(t.assigned_by) for t in report.targets if t.assigned_by},
         "leakage": leakage_metrics(report.leakage),

@@ -39,6 +39,7 @@ from profiles.preconditions import own_terms, signed
 from profiles.proposal import nameless_draft
 from profiles.rates import MeasuredRates
 from profiles.roles import roles_of
+from profiles.several_lists import may_be_on_several
 from psi.kernels.montgomery import best_path
 
 __all__ = ["Plan", "TableTaken", "estimate", "planned"]
@@ -72,7 +73,8 @@ class Plan:
     numbers in all columns. `left_out` counts rows without a lawful basis, by table and reason;
     `lists` say of each list how many may be on it and why others may not, where the receiver's
     table is at hand (of a horizontal job the lists that it may make of its own rows), and `control`
-    which share of them is held back later; `unnamed` by
+    which share of them is held back later: `held` are (listed, held back) of each list, about;
+    `several` may be on more than one list; `unnamed` by
     which columns leads could go to managers, where the job names none; `origins` in which file each
     key stands, where there are several.
     """
@@ -96,6 +98,8 @@ class Plan:
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     lists: tuple[tuple[str, int, tuple[Reason, ...]], ...] = ()
     control: float = 0.0
+    held: dict[str, tuple[int, int]] = field(default_factory=dict)
+    several: int = 0
     unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
@@ -125,6 +129,8 @@ class Plan:
             "origins": self.origins,
             "unnamed": self.unnamed,
             "control": self.control,
+            "held": {product: list(sizes) for product, sizes in self.held.items()},
+            "several": self.several,
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -163,6 +169,9 @@ def planned(
     contract = replace(contract, disclosures=disclosures(contract))
     taken = max((contract.party(name).rows for name in elsewhere), default=0)
     keeps = any(align.keep_tags_days for align in contract.align)
+    lists, several = ((), 0) if own is None else _lists(lister, own)
+    control = job.campaign.control if job.campaign else 0.0
+    listed = zip(lister.targets, lists, strict=False) if control else ()
     return Plan(
         job=job.name,
         purpose=job.purpose,
@@ -179,8 +188,10 @@ def planned(
         open=job.encrypts_unasked,
         tables=() if source is None else _tables(job, source, elsewhere),
         origins=dict(job.origins) if len(set(job.origins.values())) > 1 else {},
-        lists=() if own is None else _lists(lister, own),
-        control=job.campaign.control if job.campaign else 0.0,
+        lists=lists,
+        control=control,
+        held={t.product: _sizes(may, t.top, control) for t, (_, may, _) in listed},
+        several=several,
         unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,
@@ -188,17 +199,31 @@ def planned(
     )
 
 
-def _lists(job: Job, seen: AdmittedTables) -> tuple[tuple[str, int, tuple[Reason, ...]], ...]:
-    """Who may be on each list today, and why others may not."""
+def _lists(
+    job: Job, seen: AdmittedTables
+) -> tuple[tuple[tuple[str, int, tuple[Reason, ...]], ...], int]:
+    """Who may be on each list today, and why others may not; how many may be on several."""
     if not job.targets:
-        return ()
+        return (), 0
     table = job.party(job.receiver).table
     here = seen.found.get(table)
     if here is not None:  # the rows of these tables are those that are in
         flags = {name: flag[here.rows] for name, flag in here.channels.items()}
         here = Admission(here.rows[here.rows], here.left_out, flags)
-    found = zip(job.targets, sieved(job, seen, here), strict=True)
-    return tuple((t.product, int(may.rows.sum()), may.reasons) for t, may in found)
+    found = sieved(job, seen, here)
+    products = [t.product for t in job.targets]
+    after = [[products.index(name) for name in t.after] for t in job.targets]
+    told = zip(products, found, strict=True)
+    return (
+        tuple((product, int(may.rows.sum()), may.reasons) for product, may in told),
+        may_be_on_several([may.rows for may in found], after),
+    )
+
+
+def _sizes(may: int, top: int, control: float) -> tuple[int, int]:
+    """How many will be listed, and held back from the list, of those who may be on it; about."""
+    listed = min(float(top), may * (1 - control))
+    return round(listed), round(listed * control / (1 - control))
 
 
 def _elsewhere(job: Job, source: Source | None) -> tuple[str, ...]:

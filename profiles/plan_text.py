@@ -169,9 +169,31 @@ def _lists(plan: Plan) -> list[str]:
         lines.append(f"  {plain(product)}: {may:,}")
         lines += [f"    not, {r.stage}: {plain(r.words, 200)}  {r.people:,}" for r in reasons]
         lines.append(f"    still to come off: {_to_come_off(plan)}")
+        lines += [f"    {line}" for line in _shows(*plan.held.get(product, (0, 0)))]
         if product in plan.unnamed:
             lines.append(f"    - {plain(plan.unnamed[product], 600)}")
+    if plan.several:
+        lines.append(
+            f"  {plan.several:,} may be on several of these; "
+            'after = ["LIST"] in [[target]] leaves whoever is on LIST off the later list'
+        )
     return lines
+
+
+def _shows(listed: int, held: int) -> list[str]:
+    """The smallest effect that a list with a control group will show."""
+    if not listed:
+        return []
+    from profiles.campaign.effects import smallest_share  # SciPy is behind it
+
+    beside = f"about {held:,} of them are held back beside {listed:,} on the list: "
+    half, tenth = (100 * smallest_share(listed, held, share) for share in (0.5, 0.1))
+    if held < 2:
+        return [f"{beside}too few to show an effect"]
+    return [
+        f"{beside}what it changes shows, in 80 of 100 cases, from {half:.1f} percentage points on "
+        f"where half have the outcome, from {tenth:.1f} on where a tenth has it"
+    ]
 
 
 def _to_come_off(plan: Plan) -> str:

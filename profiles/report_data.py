@@ -34,6 +34,7 @@ from profiles.report.measured import Model
 from profiles.score_outputs import average_note, release_note, score_note
 from profiles.segments import Segments
 from profiles.series_report import series_notes
+from profiles.several_lists import several_words
 from psi.kernels.montgomery import best_path
 
 __all__ = ["keep_until", "report_data", "segment_lines", "target_summaries"]
@@ -122,6 +123,7 @@ def report_data(
         ),
         looks=(
             *looks,
+            *filter(None, (several_words(targets) if targets is not None else "",)),
             *(score_note(task, said) for task, said in kept.items() if said["moved"]),
         ),
     )

@@ -109,7 +109,8 @@ class TargetSpec:
     within a `budget` and the places of `channels`; `effects` is the receiver's table of what being
     listed has changed, by group. `tells`: "scores", or "list" where a partner
     tells of each row one bit, whether it is on the list, and with `score_bits` the score of those
-    on it.
+    on it. `unit` is the currency and time of its offers; whoever is on one of the lists that it
+    comes `after` is not on this one.
     """
 
     product: str
@@ -132,3 +133,5 @@ class TargetSpec:
     effects: str = ""
     tells: str = "scores"
     score_bits: int = 0
+    unit: str = ""
+    after: tuple[str, ...] = ()

@@ -28,7 +28,8 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from psi.protocol.errors import MisuseError
 
-__all__ = ["LEVEL", "POWER", "Effect", "Reached", "Sums", "effect", "on_reached", "verdicts"]
+__all__ = ["LEVEL", "POWER", "Effect", "Reached", "Sums", "effect", "on_reached"]
+__all__ += ["smallest_share", "verdicts"]
 
 LEVEL = 0.95
 """Of every interval."""
@@ -137,6 +138,12 @@ def effect(listed: Sums, control: Sums) -> Effect:
         p=p,
         smallest=smallest,
     )
+
+
+def smallest_share(listed: int, control: int, share: float) -> float:
+    """The smallest effect that groups of these sizes show, where so many have the outcome."""
+    both = (Sums(rows, rows * share, rows * share) for rows in (listed, control))
+    return effect(*both).smallest
 
 
 def _spread(listed: Sums, control: Sums) -> float:

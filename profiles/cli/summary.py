@@ -17,9 +17,11 @@ def print_summary(result: JobResult) -> None:
     from profiles.aggregate_report import join_sum_metrics
     from profiles.cli.figures import group_lines
     from profiles.counted_outputs import counted_notes
+    from profiles.language import language
+    from profiles.report.sentences import money_words
     from profiles.spreadsheet import no_workbook
 
-    console = Console()
+    console, t = Console(), language("en")
     report = result.outputs.report
     title = plain(report.job, 200)
     console.print(Text(title, style="bold"))
@@ -84,7 +86,13 @@ def print_summary(result: JobResult) -> None:
         if target.held:
             given += f"; {target.held.people} in the control group, on no list"
             given += ", more than are listed" * (target.held.people > target.total)
+            least = t.form("points", target.held.smallest)
+            shows = f"shows in 80 of 100 cases an effect of {least} and more"
+            given += f"; {shows if target.held.smallest < 1 else 'too few to show an effect'}"
         console.print(f"targets {plain(target.product, 40)}: {target.total}{given}", markup=False)
+        if target.money is not None:
+            told = f"  {plain(money_words(t, target.money, target.score), 600)}"
+            console.print(told, highlight=False, markup=False, soft_wrap=True)
         for mine, _, leads in target.unknown:
             told = f"  the {plain(mine, 60)} of {leads} is one that no manager has"
             console.print(told, highlight=False, markup=False)

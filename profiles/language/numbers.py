@@ -7,7 +7,7 @@ from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
-__all__ = ["FORMS", "amount", "count", "gained", "number", "percent", "signed", "three"]
+__all__ = ["FORMS", "amount", "count", "gained", "money", "number", "percent", "signed", "three"]
 
 Say = Callable[..., str]
 
@@ -55,6 +55,11 @@ def number(value: float | None, decimals: int | None = None) -> str:
 def amount(value: float | None) -> str:
     """Money of one record: 49 -> "49.00", so that a column of amounts reads alike."""
     return "–" if value is None or not isfinite(value) else f"{value:,.2f}"
+
+
+def money(value: float) -> str:
+    """A sum of amounts: 7200 -> "7,200", 28931.47 -> "28,931.47", so that sums add up."""
+    return amount(value).removesuffix(".00")
 
 
 def _size(say: Say, value: float) -> str:
@@ -109,6 +114,7 @@ FORMS: Mapping[str, Callable[[Say, Any], str]] = {
     "signed": lambda _, value: signed(value),
     "percent": lambda _, value: percent(value),
     "number": lambda _, value: number(value),
+    "money": lambda _, value: money(value),
     "points": lambda say, value: say("form.points", n=f"{100 * value:.1f}"),
     "size": _size,
     "duration": _duration,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from federated.tables.column_roles import kind_of
 from profiles.offers.caps import best_under_caps
@@ -31,8 +32,9 @@ OFFER_COLUMNS = ("offer", "offer_channel", "offer_value", "offer_cost", "offer_l
 class Money:
     """What a list's offers are about, in all and in the values' own unit.
 
-    `value` of those who have one, `cost`, `left` of both; `expected` is chance x value - cost, None
-    where offers go by rule; `by` says whose chance: "uplift" or "score".
+    Sums of what lists have of each, to two decimals. `value` if they work, `cost`, `left` of both:
+    the net; `expected` is chance x value - cost, None where offers go by rule; `by` says whose
+    chance: "uplift" or "score". `unit` is the currency and time, "" where the job does not say it.
     """
 
     value: float
@@ -41,6 +43,24 @@ class Money:
     expected: float | None
     by: str
     offers: tuple[tuple[str, int], ...]
+    unit: str = ""
+
+    @classmethod
+    def of(cls, table: pa.Table, whole: Money) -> Money:
+        """What the offers of these leads of a list come to, with what else the `whole` list has."""
+        made = table.filter(pc.is_valid(table.column("offer")))
+        sums = [pc.sum(made.column(name)).as_py() or 0.0 for name in OFFER_COLUMNS[2:]]
+        value, cost, left, expected = (round(float(one), 2) for one in sums)
+        counted = made.column("offer").value_counts().to_pylist()
+        counts = {one["values"]: one["counts"] for one in counted}
+        return replace(
+            whole,
+            value=value,
+            cost=cost,
+            left=left,
+            expected=None if whole.expected is None else expected,
+            offers=tuple((offer, counts.get(offer, 0)) for offer, _ in whole.offers),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +70,7 @@ class Offered:
     `value`, `cost` and `expected` float64[rows] of it, NaN for none; `would` bool[rows], who would
     have one: those held back too, by the prices of caps; `meant` int64[rows], which; `pays`
     bool[rows], whether one would be made to them if there were no caps; `by` is "rule", "uplift" or
-    "score".
+    "score"; `unit` is the list's.
     """
 
     offers: tuple[OfferSpec, ...]
@@ -62,15 +82,18 @@ class Offered:
     meant: Ints
     pays: np.ndarray
     by: str
+    unit: str = ""
 
     def columns(self, rows: np.ndarray) -> dict[str, pa.Array]:
-        """The list's columns, of these rows."""
+        """The list's columns, of these rows; amounts to two decimals, as pages show them: what a
+        reader adds up is what sums say."""
         pick, made = self.offer[rows], self.offer[rows] >= 0
         texts = {
             "offer": [spec.name for spec in self.offers],
             "offer_channel": [spec.channel or None for spec in self.offers],
         }
-        numbers = (self.value, self.cost, self.value - self.cost, self.expected)
+        value, cost = np.round(self.value, 2), np.round(self.cost, 2)
+        numbers = (value, cost, np.round(value - cost, 2), np.round(self.expected, 2))
         return {
             name: pa.array(found, pa.string()).take(pa.array(pick, mask=~made))
             for name, found in texts.items()
@@ -87,17 +110,12 @@ class Offered:
 
     def money(self, rows: np.ndarray) -> Money:
         """Of these rows together."""
-        made = rows[self.offer[rows] >= 0]
-        counts = np.bincount(self.offer[made], minlength=len(self.offers)).tolist()
-        value, cost = float(self.value[made].sum()), float(self.cost[made].sum())
-        return Money(
-            value=value,
-            cost=cost,
-            left=value - cost,
-            expected=None if self.by == "rule" else float(self.expected[made].sum()),
-            by=self.by,
-            offers=tuple((s.name, n) for s, n in zip(self.offers, counts, strict=True)),
-        )
+        none, names = (None if self.by == "rule" else 0.0), [spec.name for spec in self.offers]
+        empty = Money(
+            value=0.0, cost=0.0, left=0.0, expected=none, by=self.by, unit=self.unit,
+            offers=tuple((name, 0) for name in names),
+        )  # fmt: skip
+        return Money.of(pa.table(self.columns(rows)), empty)
 
 
 def offered(
@@ -146,7 +164,8 @@ def offered(
         found = np.where(may.any(axis=1), may.argmax(axis=1), -1)
         none = np.full(shape, np.nan)
         has = found >= 0
-        return _of(mine, found, value, cost, none, would=has, meant=found, pays=has, by="rule")
+        made = _of(mine, found, value, cost, none, would=has, meant=found, pays=has, by="rule")
+        return replace(made, unit=target.unit)
     chance, by = _chances(mine, score, effects)
     ranks = np.isfinite(score)[:, None]  # a list ranks nobody else: no place is for them
     expected = np.where(may & ranks & np.isfinite(chance), chance * value - cost, -np.inf)
@@ -160,7 +179,8 @@ def offered(
     left = expected - np.tensordot(chosen.prices, use, 1)
     would = _would(left, expected, order, found, control)
     meant = _meant(left, expected, order, found, would)
-    return _of(mine, found, value, cost, expected, would=would, meant=meant, pays=pays, by=by)
+    made = _of(mine, found, value, cost, expected, would=would, meant=meant, pays=pays, by=by)
+    return replace(made, unit=target.unit)
 
 
 def _order(people: pa.Array | pa.ChunkedArray, score: Floats, draw: Draw) -> Ints:
@@ -239,9 +259,18 @@ def _of(
 ) -> Offered:
     rows, made = np.arange(len(found)), found >= 0
     taken = (np.where(made, each[rows, found], np.nan) for each in (value, cost, expected))
-    picked = dict(zip(("value", "cost", "expected"), taken, strict=True))
-    mine, theirs = found.astype(np.int64), meant.astype(np.int64)
-    return Offered(offers=offers, offer=mine, would=would, meant=theirs, pays=pays, by=by, **picked)
+    worth, costs, hoped = taken
+    return Offered(
+        offers=offers,
+        offer=found.astype(np.int64),
+        value=worth,
+        cost=costs,
+        expected=hoped,
+        would=would,
+        meant=meant.astype(np.int64),
+        pays=pays,
+        by=by,
+    )
 
 
 def _chances(

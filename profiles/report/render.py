@@ -261,10 +261,12 @@ def _environment(t: Language) -> Environment:
         sentences.match_words,
         sentences.money_words,
         sentences.moves,
+        sentences.net_head,
         sentences.pairs,
         sentences.party_shares,
         sentences.reason_words,
         sentences.reasons_for,
+        sentences.unit_words,
     )
     environment.globals |= {function.__name__: function for function in helpers}
     environment.globals |= {"t": t, "decimal": number, "gained": gained}

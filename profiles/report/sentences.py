@@ -22,10 +22,12 @@ __all__ = [
     "match_words",
     "money_words",
     "moves",
+    "net_head",
     "pairs",
     "party_shares",
     "reason_words",
     "reasons_for",
+    "unit_words",
 ]
 
 _MOVES = re.compile(r"(.*) \(([+-])\d+\.\d\d\)", re.DOTALL)
@@ -110,7 +112,7 @@ def lede(t: Language, data: ReportData) -> list[str]:
 def _target_words(t: Language, target: TargetSummary, entity: str, receiver: str) -> str:
     whom: dict[str, object] = {"n": target.total, "entity": entity, "product": target.product}
     if target.money is not None:
-        said = [t.say("lede.listed", **whom), money_words(t, target.money)]
+        said = [t.say("lede.listed", **whom), money_words(t, target.money, target.score)]
         return t.say("form.sentences").join(said)
     if target.mean is None or target.average is None:
         return t.say("lede.listed", **whom)
@@ -119,12 +121,22 @@ def _target_words(t: Language, target: TargetSummary, entity: str, receiver: str
     return t.say(key, **whom, **scores, receiver=receiver)
 
 
-def money_words(t: Language, money: Money) -> str:
-    """What a list's offers come to, and by what it is expected."""
-    value, cost = round(money.value), round(money.cost)  # whole, and what is left is of these
+def money_words(t: Language, money: Money, task: str) -> str:
+    """What a list's offers come to, and by what it is expected; `task` is that of its score."""
     key = "rule" if money.expected is None else money.by
-    sums = {"value": value, "cost": cost, "left": value - cost, "expected": money.expected}
-    return t.say(f"money.{key}", **sums)
+    sums = {"value": money.value, "cost": money.cost, "left": money.left}
+    unit = unit_words(t, money.unit)
+    return t.say(f"money.{key}", **sums, expected=money.expected, task=task, unit=unit)
+
+
+def unit_words(t: Language, unit: str) -> str:
+    """In which currency and time amounts are."""
+    return t.say("money.unit", unit=unit) if unit else t.say("money.no_unit")
+
+
+def net_head(t: Language, unit: str) -> str:
+    """The head of a column of what offers leave."""
+    return t.say("targets.leaves_in", unit=unit) if unit else t.say("targets.leaves")
 
 
 def _model_words(t: Language, model: Model) -> str:

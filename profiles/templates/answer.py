@@ -76,7 +76,8 @@ def _money(job: Job, left: pd.DataFrame) -> dict[str, Any]:
         left = left.drop(held.index)
         offers[offer.name] = len(held)
         value += float(held[list(offer.value_of)].sum().sum())
-        cost += float(offer.share * held[list(offer.cost_of)].sum().sum())
+        each = offer.share * held[list(offer.cost_of)].sum(axis=1)
+        cost += float(each.round(2).sum())  # as lists have it
     return {"offers": offers, "value": value, "cost": cost, "left": value - cost}
 
 

@@ -17,7 +17,7 @@ from profiles.flows.page import FlowPage, Leak, Stopped, write_flow_page
 from profiles.flows.summary import Untyped
 from profiles.goodness import goodness
 from profiles.language import language
-from profiles.manager_pages import Lead, ManagerPage
+from profiles.manager_pages import Lead, ManagerList, ManagerPage
 from profiles.report import ReportData, render_report
 from profiles.report.card import Card, CardLine
 from profiles.report.grouped import Binning, Valued
@@ -85,8 +85,15 @@ def of_a_manager(lang: str) -> str:
         left=None,
     )
     offered = replace(lead, entity="c-000000000018", offer="fee relief for a year", left=1234.5)
-    lists = (("deposit renewal", ("phone", "branch"), (lead, offered)),)
-    page = ManagerPage(manager="Zhang Wei-Li", until=date(2026, 12, 10), lists=lists)
+    also = replace(lead, entity="c-000000000019", also=(("card", "Bo Wu"), ("loan", "")))
+    mine = ManagerList(
+        product="deposit renewal",
+        heads=("phone", "branch"),
+        leads=(lead, offered, also),
+        left=1234.5,
+        unit="CNY a year",
+    )
+    page = ManagerPage(manager="Zhang Wei-Li", until=date(2026, 12, 10), lists=(mine,))
     return page_of(language(lang), "manager.html.j2", page=page, data=whole())
 
 

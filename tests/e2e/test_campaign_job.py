@@ -91,10 +91,12 @@ def test_lists_leave_out_the_control_group_and_their_effect_is_measured(small: P
     )
     offers = listed[listed["product"] == "offer"]
     assert (offers.offer == "saver").all()
-    assert offers.offer_cost.to_numpy() == pytest.approx(offers.offer_value.to_numpy() / 4)
+    quarter = pytest.approx(offers.offer_value.to_numpy() / 4, abs=0.0076)  # both in hundredths
+    assert offers.offer_cost.to_numpy() == quarter
     money = metrics["money"]["offer"]
-    left = pytest.approx(offers.offer_left.sum(), abs=0.0051)  # money is told in hundredths
-    assert (money["left"], money["by"]) == (left, "rule")
+    assert (money["left"], money["by"]) == (pytest.approx(offers.offer_left.sum()), "rule")
+    twice = set(listed[listed["product"] == "loan"].entity) & set(offers.entity)
+    assert metrics["on_several_lists"] == len(twice)
     assert metrics["left_out"]["offer"]["offer"]["within no tier of an offer"] > 0
     reasons = metrics["left_out"]["loan"]
     counted = sum(count for stage in reasons.values() for count in stage.values())
@@ -126,7 +128,7 @@ def test_the_next_list_goes_to_those_who_did_well(small: Path) -> None:
     june = pd.read_parquet(small / "june" / "targets.parquet")
     loans = june[june["product"] == "loan"]
     assert set(loans.assigned_by) == {"capacity"}
-    assert loans.expected.to_numpy() == pytest.approx(100 * loans.score.to_numpy() - 1)
+    assert loans.expected.to_numpy() == pytest.approx(100 * loans.score.to_numpy() - 1, abs=0.0051)
     assert loans.score.is_monotonic_decreasing
     done = loans[["product", "entity", "manager"]].assign(contacted="2026-06-05")
     done["outcome"] = (done.manager == "Wu").astype(int)

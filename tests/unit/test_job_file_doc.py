@@ -422,6 +422,8 @@ def job_with(row: Row, given: Any) -> dict[str, Any]:
             job["train"][0]["score_bits"], target["tells"] = 0, "list"
         if row.key == "managers_columns":
             target["branch"] = ["branch"]
+        if row.key == "after" and isinstance(given, list):
+            job["target"].insert(0, {**target, "product": str(given[0])})
         target[row.key] = given
     return job
 

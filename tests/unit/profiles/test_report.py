@@ -142,20 +142,23 @@ def test_notes_are_spaced_and_before_the_models_in_plain_words() -> None:
     assert "log-odds" not in html.split("<main")[1].split('id="task-0"')[0]
 
 
-def test_money_is_whole_in_sentences_and_adds_up() -> None:
-    paid = Money(value=32363.6, cost=9524.1, left=22839.5, expected=None, by="rule", offers=())
+def test_money_has_its_condition_and_unit_and_adds_up() -> None:
+    paid = Money(
+        value=32363.6, cost=9524.1, left=22839.5, expected=None, by="rule", offers=(), unit="CNY"
+    )
     listed = replace(sample().targets[0], money=paid)
+    net = "every offer works: 22,839.50, a value of 32,363.60 less a cost of 9,524.10 (in CNY)."
     page = Page(render_report(replace(sample(), targets=(listed,)))).text
-    assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in page
+    assert page.count(f"Net, if {net}") == 2, "on the first screen and with the list"
     assert "published tiers" not in page, "who is on a list may go by the score"
-    assert "offers leave 22,840" in " ".join(page.split())
-    chance = replace(paid, expected=5400.4, by="score")
+    assert "net 22,839.50, if every offer works" in " ".join(page.split())
+    chance = replace(paid, expected=5400.0, by="score", unit="")
     page = render_report(replace(sample(), targets=(replace(listed, money=chance),)))
     text = " ".join(Page(page).text.split())
-    assert "expected of offers 5,400" in text
-    assert "Expected at most: 5,400, by how likely the outcome is" in text
-    assert "If every offer works, they are worth 32,364, less a cost of 9,524: 22,840." in text
-    assert text.index("Expected at most: 5,400") < text.index("32,364")
+    assert "expected at most 5,400" in text
+    assert "as if offers did all of it: kept each who would leave" in text
+    assert "(in the currency and time of the job's columns)" in text
+    assert text.index("Expected at most: 5,400.") < text.index("32,363.60")
     assert "all 11%" not in page, "a list by tiers is not one by score"
     assert [numbers.amount(v) for v in (None, 49, 1234.5)] == ["–", "49.00", "1,234.50"]
     assert said.reason_words(EN, "age low (-0.18)") == "age low ↓"
