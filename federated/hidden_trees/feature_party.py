@@ -27,7 +27,7 @@ from federated.hidden_trees.party import HiddenParty
 from federated.hidden_trees.plan import HiddenPlan
 from federated.hidden_trees.results import HiddenFeature
 from federated.hidden_trees.rounding import coloured_by, labels_of_rows, numbers, share_bits
-from federated.hidden_trees.sides import below, given_weights, taken_leaves, taken_weights
+from federated.hidden_trees.sides import given_weights, taken_leaves, taken_weights
 from federated.hidden_trees.slopes import HALF_STEP, INDEX, indices, opened
 from federated.hidden_trees.splits import HiddenFeatureSplits
 from federated.hidden_trees.states import Hiding
@@ -289,8 +289,7 @@ class HiddenFeatureParty(HiddenParty[HiddenFeature]):
         bits = self._side_bits(state)
         right[nodes] = taken_weights(weights, nodes, bits, pads, sent.products)
         right[own < 0] = self.context.store.get("right", state.level & 1)
-        self.context.store.put("weights", self._depth(state.level) + 1, below(weights, right))
-        return self._begin_level(replace(state, level=state.level + 1))
+        return self._begin_level(self._go_below(state, right))
 
     def _finder(self, state: Hiding) -> HiddenFeatureSplits:
         return HiddenFeatureSplits(self.context.store, state.keys, state.peer)

@@ -35,7 +35,7 @@ from federated.hidden_trees.rounding import (
     rows_of,
     units_of_leaf,
 )
-from federated.hidden_trees.sides import below, given_groups, given_weights, taken_weights
+from federated.hidden_trees.sides import given_groups, given_weights, taken_weights
 from federated.hidden_trees.slopes import HALF_STEP, INDEX, UNIT_BITS, units_of, written
 from federated.hidden_trees.splits import HiddenLabelSplits
 from federated.hidden_trees.states import Hiding
@@ -284,8 +284,7 @@ class HiddenLabelParty(HiddenParty[HiddenLabel]):
         bits = self._side_bits(state)
         right[nodes] = taken_weights(weights, nodes, bits, pads, sent.products)
         right[own < 0] = self.context.store.get("right", state.level & 1)
-        self.context.store.put("weights", self._depth(state.level) + 1, below(weights, right))
-        state = replace(state, level=state.level + 1)
+        state = self._go_below(state, right)
         if self._at_leaves(state):
             return Turn(self._now_waits(state, "sums"))
         return Turn(self._now_waits(state, "lanes"), self._lanes_now(state))

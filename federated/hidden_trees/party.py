@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.hidden_trees.plan import FEWEST_ROWS, TABLE_ROWS, HiddenPlan
-from federated.hidden_trees.sides import sides_of
+from federated.hidden_trees.sides import below, sides_of
 from federated.hidden_trees.states import WAITS, Hiding
 from federated.sharing.kept import batch_nonce
 from federated.sharing.transcript import SEED
@@ -52,6 +52,7 @@ class HiddenParty(Party[R]):
         most: int,
     ) -> None:
         super().__init__(context, peer, len(bins[0]) if bins else 0, bins, layout, plan, most)
+        self._at_hand: dict[str, tuple[bytes, Picks]] = {}
         if self._rows < FEWEST_ROWS:
             raise Refused(
                 f"{self._rows:,} rows found, hidden trees need {FEWEST_ROWS:,}",
@@ -122,8 +123,16 @@ class HiddenParty(Party[R]):
         return found
 
     def _weights(self, state: Hiding) -> Shares:
-        """`uint32[n, nodes, 2]` of the present level."""
+        """`uint32[n, nodes, 2]` of the present level; of leaves their sum alone, n is 1."""
         return self.context.store.get("weights", self._depth(state.level))
+
+    def _go_below(self, state: Hiding, right: Shares) -> Hiding:
+        """Keep the next level's weights, by what goes right of each node, `uint32[nodes, n, 2]`."""
+        weights, depth = self._weights(state), self._depth(state.level) + 1
+        if depth == self._plan.depth:
+            weights, right = weights.sum(axis=0, keepdims=True, dtype=np.uint32), _added(right)
+        self.context.store.put("weights", depth, below(weights, right))
+        return replace(state, level=state.level + 1)
 
     def _totals(self, state: Hiding) -> Shares:
         """Own shares of each node's G and H, `uint32[nodes, 2]`."""
@@ -155,15 +164,24 @@ class HiddenParty(Party[R]):
         return np.concatenate([self.context.store.get("every-split", level) for level in levels])
 
     def _picked(self, state: Hiding, kept: str, name: str, bits: Any) -> Extension:
-        """Transfers by bits, whose rows are kept."""
+        """Transfers by bits; of their rows, which are large, what makes them again is kept."""
         asked = bits if len(bits) else np.zeros(1, np.uint8)  # no transfers are one that is unused
         picks, sent = Picks.of(state.keys, state.transcript, f"hidden {name}", asked)
-        self.context.store.put(f"picks-{kept}", state.level & 1, picks.rows)
+        place, store = state.level & 1, self.context.store
+        self._at_hand[kept] = sent.nonce, picks
+        store.put(f"nonce-{kept}", place, np.frombuffer(sent.nonce, np.uint8))
+        store.put(f"count-{kept}", place, np.array([len(asked)]))
         return sent
 
     def _picks(self, state: Hiding, kept: str) -> Picks:
-        rows = self.context.store.get(f"picks-{kept}", state.level & 1)
-        return Picks(np.zeros(0, np.uint8), rows)
+        place, store = state.level & 1, self.context.store
+        nonce = store.get(f"nonce-{kept}", place).tobytes()
+        made, found = self._at_hand.get(kept, (b"", None))
+        if found is None or made != nonce:  # this role was restored
+            (count,) = store.get(f"count-{kept}", place)
+            found = Picks.again(state.keys, nonce, np.zeros(count, np.uint8))
+            self._at_hand[kept] = nonce, found
+        return found
 
     def _gives(self, state: Hiding, sent: Extension, count: int) -> Gives:
         return Gives.of(state.peer, sent, max(1, count))
@@ -201,3 +219,7 @@ class HiddenParty(Party[R]):
 
     def _at_leaves(self, state: Hiding) -> bool:
         return self._depth(state.level) == self._plan.depth
+
+
+def _added(right: Shares) -> Shares:
+    return np.asarray(right.sum(axis=1, keepdims=True, dtype=np.uint32))

@@ -1,7 +1,8 @@
 """What the roles of hidden trees keep between two messages.
 
-Arrays are in the role's store: "score" by tree modulo 2; "weights", "shares", "split", "choice",
-"sums" by level of the tree; what finds splits keeps, and trees of seeds of both directions.
+Arrays are in the role's store: "score" by tree modulo 2; "weights" (of leaves their sum), "shares",
+"split", "sums" by level of the tree; nonces of transfers, of which rows are made again where a
+party goes on; what finds splits keeps, and trees of seeds of both directions.
 """
 
 from __future__ import annotations

@@ -242,6 +242,11 @@ class Journal:
             raise disk_failed(f"journal {self.folder}", error) from None
         self._ends[peer] += _SIZE + len(frame)
 
+    def begin(self) -> None:
+        """Begin to have large arrays on the disk, while frames are sealed; `save` waits for it."""
+        for spool in self._spools:
+            spool.begin_flush()
+
     def save(self, step: str, role: bytes, contract: bytes, channels: dict[str, bytes]) -> None:
         """Everything so far becomes the point to go on from, and the ledger is on the disk too."""
         for spool in self._spools:

@@ -330,6 +330,8 @@ class Session:
         """Keep what came of a turn, then send it: a kill in between sends it again."""
         if turn.progress is not None:
             self.tell(step, turn.progress)
+        if turn.messages and turn.result is None:
+            self._journal.begin()
         sealed = self._frames.seal(turn.messages)
         if turn.result is not None:
             self._journal.finish(step, turn.result)

@@ -102,6 +102,13 @@ class Choosing:
         digest = _digest(self.coin, number, _values(rows, weights))
         return Transfers(message, sums, digest), columns_of(rows)[:count]
 
+    def rows(self, number: int, count: int) -> Words:
+        """Rows T of a call that was made: they hang on no choice."""
+        width = words_of(count)
+        rows, rest = np.empty((BASE, width), np.uint64), np.empty((GROUPS, width), np.uint64)
+        stream_sums(self._keys, number * _STRIDE, np.full(GROUPS, -1, np.int64), rows, rest)
+        return columns_of(rows)[:count]
+
 
 @dataclass(frozen=True, repr=False)
 class Delta:

@@ -7,6 +7,7 @@ and whoever may read the key may read the rest; see docs/THREAT_MODEL.md.
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -15,7 +16,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from federated.store.files import disk_failed, write_atomic
 from psi.protocol import EnvironmentFailed, InputError, Random
 
-__all__ = ["Vault"]
+__all__ = ["TAG", "Vault"]
+
+_NONCE = 12
+TAG = _NONCE + 16
+"""Bytes that a sealed file has more than its data."""
 
 
 class Vault:
@@ -45,13 +50,18 @@ class Vault:
 
     def seal(self, data: bytes, bound: bytes = b"") -> bytes:
         """What a file of this data is to hold."""
-        nonce = self._random(12)
+        nonce = self._random(_NONCE)
         return nonce + self._cipher().encrypt(nonce, data, self._label + bound)
 
-    def open(self, name: str, data: bytes, bound: bytes = b"") -> bytes:
+    def sealing(self, bound: bytes) -> Callable[[memoryview], tuple[bytes, bytes]]:
+        """The same for another thread: a function that gives nonce and sealed data apart."""
+        nonce, cipher = self._random(_NONCE), self._cipher()
+        return lambda data: (nonce, cipher.encrypt(nonce, data, self._label + bound))
+
+    def open(self, name: str, data: bytes | memoryview, bound: bytes = b"") -> bytes:
         """The data in what file `name` holds. Raises `InputError` if it does not open."""
         try:
-            return self._cipher().decrypt(data[:12], data[12:], self._label + bound)
+            return self._cipher().decrypt(data[:_NONCE], data[_NONCE:], self._label + bound)
         except (InvalidTag, ValueError):
             raise InputError(
                 f"{name} is of another contract or was altered",

@@ -61,6 +61,11 @@ def hashed(blocks: Words, tweaks: Words, nonce: bytes, name: str, per: int) -> W
     return hashed_blocks(blocks, tweaks, keys, per)
 
 
+def _choosing(keys: IndexKeys, nonce: bytes) -> Choosing:
+    seeds = np.frombuffer(keys.seeds, np.uint8).reshape(GROUPS, LEAVES, 16)
+    return Choosing(seeds, _coin(keys.coin, nonce))
+
+
 def _coin(coin: bytes, nonce: bytes) -> bytes:
     if len(nonce) != NONCE:
         raise PeerError(f"a nonce of {len(nonce)} bytes, {NONCE} expected")
@@ -85,10 +90,14 @@ class Picks:
         filled = np.zeros(64 * (words_of(count) - 2 * CHECKED), np.uint8)
         filled[:count] = bits
         choices = np.packbits(filled, bitorder="little").view("<u8").astype(np.uint64)
-        seeds = np.frombuffer(keys.seeds, np.uint8).reshape(GROUPS, LEAVES, 16)
-        side = Choosing(seeds, _coin(keys.coin, nonce))
+        side = _choosing(keys, nonce)
         sent, rows = side.choose(0, choices, count, transcript.random(f"rest {name}"))
         return cls(bits, rows), Extension(nonce, sent.rows.reshape(-1), sent.sums, sent.digest)
+
+    @classmethod
+    def again(cls, keys: IndexKeys, nonce: bytes, bits: Bits) -> Picks:
+        """Of a call that `of` made under this nonce."""
+        return cls(bits, _choosing(keys, nonce).rows(0, len(bits)))
 
     def pads(self, low: int, high: int, nonce: bytes, name: str) -> Words:
         """Of transfers `low` to `high` the pad of each one's choice: `uint64[n, 2]`."""

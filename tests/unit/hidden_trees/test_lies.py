@@ -22,6 +22,7 @@ from federated.hidden_trees.messages import (
     ScoreCircuit,
     ScoresTold,
 )
+from federated.hidden_trees.sides import leaves_of
 from federated.sharing.messages import Corrected
 from federated.trees.messages import Lanes
 from psi.protocol import Pair, PeerError
@@ -65,8 +66,14 @@ def test_a_label_party_that_makes_a_row_heavy_reads_its_side_and_no_more_bits_th
     mine = label_party(world, terms, kind=Heavy)
     theirs = feature_party(world, terms)
     Pair(mine, theirs).run()
-    weights = sum((p.context.store.get("weights", 2) for p in (mine, theirs)), np.uint32(0))
-    leaf = int(np.asarray(weights)[ROW, :, 1].argmax())
+    inside = [
+        leaves_of(bins, layout, [role.context.store.get("split", depth) for depth in range(2)])
+        for role, bins, layout in (
+            (mine, world.a, world.layout_a),
+            (theirs, world.b, world.layout_b),
+        )
+    ]
+    leaf = int((inside[0] & inside[1])[:, ROW].argmax())
     found = seen[-1][1][:, 0]
     # 256 rows' slope in one leaf, under noise of 4 rows' and of steps of 8
     assert found.argmax() == leaf

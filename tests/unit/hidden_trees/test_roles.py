@@ -49,7 +49,7 @@ def test_hidden_trees_order_rows_as_trees_of_the_joined_table_do() -> None:
 def test_shares_of_weights_and_scores_add_up_to_what_both_splits_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """g and h of a row stand in the one leaf that both parties' splits lead to."""
+    """g and h of a row stand in the one node that both parties' splits lead to; leaves add up."""
     few_rows(monkeypatch)
     world, terms = World.of(500, 1), plan(500, trees=1, depth=3)
     world.y[400:] = -1
@@ -58,15 +58,21 @@ def test_shares_of_weights_and_scores_add_up_to_what_both_splits_say(
         label_party(world, terms, store=stores[0]), feature_party(world, terms, store=stores[1])
     )
     bank = pair.run()["bank"]
-    weights = (stores[0].get("weights", 3) + stores[1].get("weights", 3)).view(np.int32)
-    inside = np.ones((8, 500), np.bool_)
-    for store, bins, layout in (
-        (stores[0], world.a, world.layout_a),
-        (stores[1], world.b, world.layout_b),
-    ):
-        inside &= leaves_of(bins, layout, [store.get("split", depth) for depth in range(3)])
-    assert (inside.sum(axis=0) == 1).all()
-    assert not weights[~inside.T].any()
+    weights, leaves = (
+        (stores[0].get("weights", depth) + stores[1].get("weights", depth)).view(np.int32)
+        for depth in (2, 3)
+    )
+    parties = ((stores[0], world.a, world.layout_a), (stores[1], world.b, world.layout_b))
+
+    def inside(depth: int) -> Any:
+        found = np.ones((1 << depth, 500), np.bool_)
+        for store, bins, layout in parties:
+            found &= leaves_of(bins, layout, [store.get("split", at) for at in range(depth)])
+        assert (found.sum(axis=0) == 1).all()
+        return found
+
+    assert not weights[~inside(2).T].any()
+    assert (leaves[0] == inside(3).astype(np.int32) @ weights.sum(axis=1)).all()
     rate = world.y[:400].mean()
     own = weights.sum(axis=1)
     # before the first tree all rows stand in the middle of one step: 2^-9 and 2^-11 of rounding
@@ -77,8 +83,8 @@ def test_shares_of_weights_and_scores_add_up_to_what_both_splits_say(
     half = 2.0 ** -(terms.score_bits - 2)
     assert np.abs(score - bank.margin).max() <= half
     assert len(np.unique(score)) <= 8
-    values = np.array([score[one].mean() if one.any() else 0.0 for one in inside])
-    assert np.allclose(values[inside.argmax(axis=0)], score, atol=1e-6)
+    values = np.array([score[one].mean() if one.any() else 0.0 for one in inside(3)])
+    assert np.allclose(values[inside(3).argmax(axis=0)], score, atol=1e-6)
 
 
 def test_labels_that_a_column_tells_apart_stand_at_their_end_whatever_the_trees() -> None:

@@ -47,6 +47,7 @@ def test_rows_differ_by_choice_times_delta(count: int) -> None:
     q = other.take(7, sent, count)
     bits = np.unpackbits(asked.view(np.uint8), bitorder="little")[:count].astype(np.uint64)
     assert np.array_equal(q ^ t, bits[:, None] * other.delta)
+    assert np.array_equal(one.rows(7, count), t)  # a party that goes on keeps none of them
 
 
 def test_a_new_connection_masks_otherwise() -> None:
