@@ -26,10 +26,12 @@ def rotate(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
 
     The fingerprint changes, so every other party has to add and confirm the new identity.json
     before the next job. Earlier ledgers stay, and are verified by the identity kept in `former`.
+    Killed, it is finished when it is called again.
     """
     import secrets
 
     from federated.cli.passphrase import passphrase
+    from federated.keys.keyfile import load_keys
     from federated.node.home import NodeHome
     from federated.node.rotation import rotate as make_new
     from federated.wire.local import ask
@@ -40,7 +42,7 @@ def rotate(home: Home = HOME, passphrase_file: PassphraseFile = None) -> None:
         ask(place.path / "node.sock", op="status")
     except EnvironmentFailed:
         secret = passphrase(passphrase_file)
-        made = make_new(place, place.load_keys(secret), secret, secrets.token_bytes)
+        made = make_new(place, load_keys(place.keys, secret), secret, secrets.token_bytes)
         typer.echo(f"new fingerprint: {made.fingerprint}")
         typer.echo(
             f"hand {place.path / 'identity.json'} to the other parties; they confirm it anew"

@@ -64,9 +64,10 @@ def verify(
 ) -> None:
     """Check this node's ledger of a job, and another party's against it; without JOB, all own.
 
-    A ledger from before new keys is checked with the identity of its time, which lies in `former`.
-    Ends with exit code 9 and one line a finding where two accounts differ, with 4 where one of this
-    node's own is not whole.
+    All own are those of its jobs and the node's own, over all its keys; the last list of officers
+    in that has to be the one that counts. A ledger from before new keys is checked with the
+    identity of its time, which lies in `former`. Ends with exit code 9 and one line a finding where
+    two accounts differ, with 4 where one of this node's own is not whole.
     """
     from federated.cli import ledger_views
     from federated.node.home import NodeHome
@@ -85,6 +86,9 @@ def verify(
         except InputError as error:
             bad += 1
             typer.echo(f"NOT WHOLE  {error.message}")
+    for wrong in _wrong_of_own(node):
+        bad += 1
+        typer.echo(f"NOT WHOLE  {wrong}")
     if bad:
         raise InputError(f"{bad} ledgers are not whole", hint="the lines above say where")
 
@@ -101,21 +105,42 @@ def export(
     ] = "",
     until: Annotated[str, typer.Option("--until", help="Only lines before this UTC time.")] = "",
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="Only approvals, denials and refusals.")
+        bool,
+        typer.Option("--decisions", help="Only approvals, denials, refusals, stops, officers."),
     ] = False,
     form: Annotated[str, typer.Option("--format", help="jsonl: one flat event a line.")] = "jsonl",
 ) -> None:
-    """Write a job's ledger, or all of them, as JSON lines for a SIEM; fields in docs/LEDGER.md.
+    """Write a job's ledger, or all and the node's own, as JSON lines for a SIEM (docs/LEDGER.md).
 
-    With --decisions, --since and --until: who said yes or no to what in a period, and why.
+    With --decisions, --since and --until: who said yes or no to what in a period, and why; jobs
+    that an officer stopped; and who was listed to say so.
     """
     from federated.cli import ledger_views
     from federated.node.home import NodeHome
+    from federated.node.own_ledger import own_paths
 
     node = NodeHome.open(home)
-    paths = [_ledger(node, job)] if job else _ledgers(node)
+    paths = [_ledger(node, job)] if job else [*_ledgers(node), *own_paths(node)]
     kinds = ledger_views.DECISIONS if decisions else ()
     ledger_views.export(paths, out, since, form, until=until, kinds=kinds)
+
+
+def _wrong_of_own(node: NodeHome) -> Iterator[str]:
+    """The node's own ledger, said file by file; what is wrong with it and the list of officers."""
+    from federated.node.own_ledger import check_officers, own_ledgers
+    from psi.protocol import InputError
+
+    try:
+        for one in own_ledgers(node):
+            if one.wrong:
+                yield one.wrong
+            else:
+                typer.echo(f"{one.path}: {one.lines} lines, all chained and signed by {node.name}")
+                typer.echo(f"  {one.owner.fingerprint}")
+        if wrong := check_officers(node):
+            yield wrong
+    except InputError as error:
+        yield error.message
 
 
 def _owner(node: NodeHome, path: Path) -> Identity:

@@ -106,6 +106,11 @@ def _decided(body: Mapping[str, Any]) -> Event:
     return _known({key: value for key, value in body.items() if key != "words"}) | signed
 
 
+def _officers(body: Mapping[str, Any]) -> Event:
+    people = _joined(f"{one['name']} ({one['role']})" for one in body["people"])
+    return {"number": body["number"], "people": people}
+
+
 _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "opened": _opened,
     "approved": _decided,
@@ -117,4 +122,5 @@ _BODIES: dict[str, Callable[[Mapping[str, Any]], Event]] = {
     "farewell": _received,
     "disclosure": _disclosure,
     "outputs": _outputs,
+    "officers": _officers,
 }

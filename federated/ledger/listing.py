@@ -26,8 +26,9 @@ __all__ = [
     "selected",
 ]
 
-DECISIONS = ("approved", "refused")
-"""Kinds of lines that say yes or no: by a rule, an officer, the guard or the policy."""
+DECISIONS = ("approved", "refused", "let_go", "officers", "restored", "rotated")
+"""Kinds of lines that say yes or no, by a rule, an officer, the guard or the policy; and of those
+of a node's own ledger, that say whose word counts, or what an officer ended or accepted."""
 
 _ENDS = {"finished": "finished", "ended": "ended", "resumed": "open"}
 
@@ -126,7 +127,8 @@ def selected(
         paths: ledgers, one after the other.
         since: only lines from this time on.
         until: only lines before this one.
-        kinds: only lines of these kinds, where any are given.
+        kinds: only lines of these kinds, where any are given; with `refused` also the end of a job
+            that an officer stopped.
 
     Raises:
         InputError: a ledger that cannot be read.
@@ -136,7 +138,9 @@ def selected(
         for event in events(read_ledger(path)):
             when = datetime.fromisoformat(str(event["time"]))
             inside = (since is None or when >= since) and (until is None or when < until)
-            if inside and (not wanted or event["event"] in wanted):
+            stopped = "refused" in wanted and event.get("error") == "Stopped"
+            mine = event["event"] in wanted or (stopped and event["event"] == "ended")
+            if inside and (not wanted or mine):
                 yield event
 
 

@@ -29,6 +29,7 @@ class Thing:
 BELONGINGS = (
     Thing("node.toml", "name, hub address, version of the layout", renews=True),
     Thing("keys", "organisation and sealing keys, sealed under the passphrase", rotates=True),
+    Thing("keys.next", "new keys, until a rotation is done", rotates=True),
     Thing("identity.json", "the public identity", rotates=True, renews=True),
     Thing("hub.crt", "the hub's certificate authority", renews=True),
     Thing("node.crt", "this node's certificate", renews=True),

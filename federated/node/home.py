@@ -2,6 +2,7 @@
 
 node.toml        name, hub address, version of this layout
 keys             organisation and sealing keys, sealed under the passphrase (0600)
+keys.next        new ones, while they are being made (rotation)
 identity.json    the public identity: hand it to the other parties
 hub.crt          the hub's certificate authority, from the invite
 node.crt, node.key   this node's certificate, and its key under the passphrase (0600)
@@ -112,6 +113,11 @@ class NodeHome:
         return self.path / "keys"
 
     @property
+    def next_keys(self) -> Path:
+        """The keys that a rotation has made, until it is done."""
+        return self.path / "keys.next"
+
+    @property
     def peers(self) -> Path:
         """Other parties' identities."""
         return self.path / "peers"
@@ -187,7 +193,12 @@ class NodeHome:
         return read_identity(self.path / "identity.json")
 
     def load_keys(self, passphrase: bytes) -> PartyKeys:
-        """This party's private keys."""
+        """This party's private keys. Raises `InputError` where a rotation of them was killed."""
+        if self.next_keys.exists():
+            raise InputError(
+                f"{self.path}: new keys were being made, and that has not ended",
+                hint=f"fedprofile node keys rotate --home {self.path} finishes it",
+            )
         return load_keys(self.keys, passphrase)
 
     def pinned(self) -> dict[str, Identity]:

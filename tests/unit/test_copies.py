@@ -111,7 +111,7 @@ def tree(folder: Path) -> dict[str, str]:
 def test_a_restored_node_is_the_node(home: NodeHome, tmp_path: Path) -> None:
     before = tree(home.path)
     there = {name.split("/")[0] for name in before}
-    assert {thing.name for thing in BELONGINGS} - there == {"copy"}
+    assert {thing.name for thing in BELONGINGS} - there == {"copy", "keys.next"}
     assert all(is_known(name) for name in there)
     out = tmp_path / "copy.tar.gz"
     (home.path / "quota.lock").touch()

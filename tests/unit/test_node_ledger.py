@@ -7,16 +7,24 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from federated.cli.node import app
+from federated.keys.keyfile import load_keys
+from federated.keys.officers import OfficerKey, load_officers
 from federated.keys.party_keys import PartyKeys
-from federated.ledger.lines import Ledger
+from federated.ledger.lines import Ledger, read_ledger
+from federated.node import rotation
 from federated.node.home import NodeHome
+from federated.node.officers import change_officers
+from federated.node.own_ledger import own_paths
 from federated.node.rotation import rotate
+from psi.protocol import InputError
 from tests.unit.test_node_upkeep import SECRET, home
 
 __all__ = ["home"]
@@ -55,6 +63,107 @@ def test_ledgers_from_before_new_keys(home: NodeHome) -> None:
     assert said.count("NOT WHOLE") == 1
     assert "all chained and signed by bureau" in said  # of the other, which came later
     assert "1 ledgers are not whole" in said
+
+
+STEPS = ["write_identity", "node_ledger", "write_officers", "sync_folder"]
+
+
+@pytest.mark.parametrize("after", range(7))
+def test_a_rotation_that_was_killed_is_finished(
+    home: NodeHome, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """At each of its writes; until then nothing opens the party's keys, and no line is lost."""
+    person = OfficerKey.make("ann", home.path.parent / "ann.key", SECRET, secrets.token_bytes)
+    card = person.write_card(home.path.parent / "ann.card.json")
+    change_officers(home, home.load_keys(SECRET), lambda people: (*people, card))
+    old, count = home.load_keys(SECRET), 0
+
+    def dies(step: Callable[..., Any]) -> Callable[..., Any]:
+        def played(*given: Any, **named: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count > after:
+                raise KeyboardInterrupt
+            return step(*given, **named)
+
+        return played
+
+    with monkeypatch.context() as killed:
+        for name in STEPS:
+            killed.setattr(rotation, name, dies(getattr(rotation, name)))
+        try:
+            rotate(home, old, SECRET, secrets.token_bytes)
+            assert count == after == 6, "every write is played"
+        except KeyboardInterrupt:
+            assert home.next_keys.exists() or count == 6  # after the last, all is done
+    if home.next_keys.exists():
+        with pytest.raises(InputError, match="new keys were being made") as refused:
+            home.load_keys(SECRET)
+        assert "fedprofile node keys rotate" in refused.value.hint
+        rotate(home, load_keys(home.keys, SECRET), SECRET, secrets.token_bytes)
+    new = home.load_keys(SECRET).identity
+    assert new == home.identity != old.identity
+    code, said = say(home, "verify")
+    assert code == 0, said
+    assert said.count("all chained and signed by bureau") == 2
+    before, now = own_paths(home)
+    kinds = [[line["kind"] for line in read_ledger(path)] for path in (before, now)]
+    assert kinds == [["opened", "officers", "rotated"], ["opened", "rotated", "officers"]]
+    listed = load_officers(home.path, new)
+    assert listed is not None
+    assert [person.name for person in listed.people] == ["ann"]
+
+
+def test_the_nodes_own_ledger_is_verified(home: NodeHome) -> None:
+    """Over its keys; and the list of officers is the last that it has."""
+    keys = home.load_keys(SECRET)
+    cards = []
+    for name in ("ann", "ben"):
+        person = OfficerKey.make(name, home.path.parent / name, SECRET, secrets.token_bytes)
+        cards.append(person.write_card(home.path.parent / f"{name}.card.json"))
+    change_officers(home, keys, lambda people: tuple(cards))
+    both = (home.path / "officers.json").read_text()
+    change_officers(home, keys, lambda people: people[:1])
+    assert say(home, "verify")[0] == 0
+    (home.path / "officers.json").unlink()  # users of the machine would decide again
+    assert "officers.json is missing" in say(home, "verify")[1]
+    (home.path / "officers.json").write_text(both)  # and here Ben again
+    assert "officers.json is list 1, the node's ledger has another, 2" in say(home, "verify")[1]
+    change_officers(home, keys, lambda people: people[:1])
+    rotate(home, keys, SECRET, secrets.token_bytes)
+    rotate(home, home.load_keys(SECRET), SECRET, secrets.token_bytes)
+    code, said = say(home, "verify")
+    assert (code, said.count("all chained")) == (0, 3), said
+    first, second, last = own_paths(home)
+    for path, text, wrong in (
+        (first, "", "missing"),
+        (second, second.read_text().rsplit("\n", 2)[0] + "\n", "the keys that came next"),
+        (last, last.read_text().replace("officers", "officer_"), "the line was altered"),
+    ):
+        whole = path.read_text()
+        path.write_text(text) if text else path.unlink()
+        code, said = say(home, "verify")
+        assert code == 1
+        assert "NOT WHOLE" in said
+        assert wrong in said
+        path.write_text(whole)
+    events = [json.loads(line) for line in say(home, "export", "--decisions")[1].splitlines()]
+    turned = ["rotated", "rotated", "officers"]
+    assert [event["event"] for event in events] == ["officers"] * 3 + turned * 2
+    people = [event["people"] for event in events if event["event"] == "officers"]
+    assert people == ["ann (officer),ben (officer)"] + ["ann (officer)"] * 4
+
+
+def test_an_officers_stop_is_a_decision(home: NodeHome) -> None:
+    path = told(home, 1, "approved", 0)
+    ledger = Ledger(path, home.load_keys(SECRET), lambda: 0, bytes([1] * 32), {})
+    ledger.write("ended", error="Stopped")
+    ledger.close()
+    events = [json.loads(line) for line in say(home, "export", "--decisions")[1].splitlines()]
+    assert [(event["event"], event.get("error")) for event in events] == [
+        ("approved", None),
+        ("ended", "Stopped"),
+    ]
 
 
 def test_decisions_of_a_period(home: NodeHome) -> None:

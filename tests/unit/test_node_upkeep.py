@@ -178,6 +178,10 @@ def test_new_keys(home: NodeHome) -> None:
     point.with_name("key").write_bytes(b"")
     with pytest.raises(MisuseError, match="jobs can still go on") as error:
         rotate(home, after, SECRET, secrets.token_bytes)
+    assert error.value.hint == "this party's own end by fedprofile job stop"
+    (home.jobs / "a" / "call").touch()
+    with pytest.raises(MisuseError, match="jobs can still go on") as error:
+        rotate(home, after, SECRET, secrets.token_bytes)
     assert "tells of those that are denied" in error.value.hint  # a word alone ends nothing
 
 
