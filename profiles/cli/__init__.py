@@ -149,11 +149,16 @@ def _called() -> int:
         ) from None
 
 
+def _say(text: str) -> None:
+    """On stderr, in one line that no name from elsewhere can break."""
+    from federated.text import plain  # loads pyarrow, which `--help` does without
+
+    typer.echo(plain(text, LONGEST_LINE), err=True)
+
+
 def main() -> None:
     """Run the command line; every known error is one line, with what to do, and its number."""
     import click
-
-    from federated.text import plain
 
     try:
         code = _called()
@@ -165,14 +170,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except FedprofileError as error:
         where = f"{error.step}: " if error.step else ""
-        typer.echo(plain(f"error: {where}{error.message}", LONGEST_LINE), err=True)
+        _say(f"error: {where}{error.message}")
         if error.hint:
-            typer.echo(plain(f"hint: {error.hint}", LONGEST_LINE), err=True)
+            _say(f"hint: {error.hint}")
         sys.exit(error.exit_code)
     except OSError as error:
         if not error.strerror or not isinstance(error.filename, str):
             raise
-        typer.echo(plain(f"error: {error.filename}: {error.strerror}", LONGEST_LINE), err=True)
+        _say(f"error: {error.filename}: {error.strerror}")
         sys.exit(EnvironmentFailed.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         typer.echo("interrupted: earlier outputs are as they were", err=True)

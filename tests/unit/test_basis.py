@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federated.tables.admitted import AdmittedTables
 from federated.tables.basis import ANY, Basis, BasisAsked, admit, nobody_left, read_basis
 from federated.tables.source import MemorySource
 from psi.protocol import InputError, JobError
@@ -161,3 +162,21 @@ def test_where_nobody_is_left_the_hint_names_what_bases_say() -> None:
     assert "the purpose and, as recipient, the other parties" in nobody_left("t", BASIS).hint
     columns = {key: name for key, name in BASIS.columns.items() if key != "recipient"}
     assert "recipient" not in nobody_left("t", replace(BASIS, columns=columns)).hint
+
+
+def test_looking_ahead_reads_a_table_of_bases_once() -> None:
+    read = list[str]()
+
+    class Counted(MemorySource):
+        def load(self, table: str, columns: Sequence[str], *, keys: Sequence[str] = ()) -> pa.Table:
+            read.append(table)
+            return super().load(table, columns, keys=keys)
+
+    assert BASIS is not None
+    people = pa.table({"id": list("ABCDEFGH"), "x": range(8)})
+    bases = pa.table(dict(zip(NAMES, zip(*ROWS, strict=True), strict=True)))
+    tables = {"bank.people": people, "bank.consents": bases}
+    seen = AdmittedTables(Counted(tables, bases={"bank.people": BASIS}), lambda table: ASKED)
+    for _ in range(3):
+        assert seen.load("bank.people", ["x"])["x"].to_pylist() == [0, 5]
+    assert sorted(read) == ["bank.consents", *["bank.people"] * 3]

@@ -17,10 +17,12 @@ from profiles.run import _small_matrices
 PROGRAM = """
 import json, sys
 import profiles.cli
-heavy = {"numba", "pyarrow", "scipy", "pandas", "ibis", "duckdb", "flwr", "sklearn"}
+heavy = {"numpy", "numba", "pyarrow", "scipy", "pandas", "ibis", "duckdb", "flwr", "sklearn"}
+found = {"heavy": sorted(heavy & set(sys.modules))}
+import numpy
 from threadpoolctl import threadpool_info
 blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-found = {"heavy": sorted(heavy & set(sys.modules)), "blas": blas}
+found["blas"] = blas
 import profiles.run
 print(json.dumps(found | {"a_run": sorted({"sklearn", "duckdb", "flwr"} & set(sys.modules))}))
 """
@@ -42,6 +44,24 @@ def test_commands_import_what_they_need_when_they_run() -> None:
     assert found["heavy"] == []
     assert found["a_run"] == []
     assert set(found["blas"]) == {1}
+
+
+def test_help_is_there_before_any_numbers_are() -> None:
+    program = """
+import sys
+import profiles.cli
+sys.argv = ["fedprofile", "--help"]
+try:
+    profiles.cli.main()
+except SystemExit:
+    print(sorted({"numpy", "pyarrow", "cryptography"} & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "Start with: fedprofile demo" in done.stdout
+    assert done.stderr == "[]\n"
 
 
 @pytest.mark.parametrize("module", ["cli.worker", "wire.flower.front", "wire.flower.mounted"])
