@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from federated.evaluation import Interval, auc_difference
 from federated.trees.binning import Binning
 from federated.trees.forest import Forest
 from federated.trees.plan import MOST_PARTNERS
 from federated.trees.results import FeatureTrees, LabelTrees, PartnerSplit
 from psi.protocol import MisuseError
 
-__all__ = ["FeatureModel", "LabelModel", "loaded", "saved"]
+__all__ = ["FeatureModel", "LabelModel", "added", "loaded", "saved"]
 
 FORMAT, VERSION = "fedprofile trees", 1
 _TRAINING = 32
@@ -139,6 +140,24 @@ class LabelModel:
         """`float64[rows, names]`: by how much each moves a row's score. Raises as `scores`."""
         return self.forest.contributions(self.binning.transform(table), sides)
 
+    def added(
+        self, table: pa.Table, label: NDArray[np.int8], sides: Sides | None = None
+    ) -> tuple[Interval, ...]:
+        """Of each partner how much AUC what its splits move brings to these trees' scores.
+
+        Of rows on which no tree was grown, by DeLong's interval. It is taken out of these trees:
+        trees grown without a partner would have other splits in place of its own, so that it is
+        worth less where other columns say the same.
+
+        Args:
+            table, sides: as of `scores`.
+            label: `[rows]`, 1 and 0, -1 where there is none.
+
+        Raises as `scores` and `federated.evaluation.roc_curve`.
+        """
+        moved = self.reasons(table, sides)[:, -self.forest.partners :]
+        return added(label, self.scores(table, sides), moved)
+
     def fits(self, other: FeatureModel, partner: int = 0) -> None:
         """Raise `MisuseError` unless the other part is of the same training, and that partner's."""
         known = self.trainings[partner] == other.training
@@ -162,6 +181,16 @@ def saved(part: str, training: bytes, binning: Binning, rest: Mapping[str, Any])
     head = {"format": FORMAT, "version": VERSION, "part": part, "training": training.hex()}
     whole = {**head, "bins": binning.as_dict(), **rest}
     return json.dumps(whole, indent=1, allow_nan=False).encode("utf-8")
+
+
+def added(label: NDArray[np.int8], score: Floats, moved: Floats) -> tuple[Interval, ...]:
+    """Of each column of `moved`, `float64[rows, columns]`, the AUC that it brings to a `score`.
+
+    Rows whose `label` is -1 do not count.
+    """
+    held = np.asarray(label) >= 0
+    rest = score[held, None] - moved[held]
+    return tuple(auc_difference(label[held], score[held], each) for each in rest.T)
 
 
 def loaded(part: str, data: bytes, names: Sequence[str]) -> tuple[bytes, Binning, dict[str, Any]]:

@@ -30,6 +30,7 @@ from profiles.language.recognised import recognised
 from profiles.proposal import nameless_draft
 from profiles.run import JobResult, run_job
 from profiles.score_job import job_text
+from profiles.trees_outputs import trees_notes
 from psi.protocol import MisuseError, PeerError, Refused
 from tests.e2e.ledgers import assert_agree
 from tests.e2e.trees_world import BUREAU, TELECOM, tables_of, trees_job
@@ -75,6 +76,12 @@ def test_each_partner_tells_its_bits_and_its_part_is_shown(done: tuple[Path, Job
         assert len(won.splits) == said["splits"] > 0
         assert 0 < said["row_bits_told"] <= said["row_bits"] == BITS
         assert metrics["leakage"][name]["bits_of_a_row"] == BITS
+        worth = said["auc_added"]
+        assert worth["low"] < worth["mean"] < worth["high"]
+        note = trees_notes(trained)[2 + number]
+        said_of, told = note.split(" of AUC [")[0].split(" is worth ")
+        assert said_of == f"What {name}'s splits move"
+        assert float(told) == pytest.approx(worth["mean"], abs=6e-4)
     assert set(ended["gain"]) == {
         "z", "c", "partner data of bureau", "partner data of telecom",
     }  # fmt: skip

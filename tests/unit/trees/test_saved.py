@@ -144,6 +144,36 @@ def test_parts_of_two_trainings_and_sides_of_other_rows_are_refused(
         label.scores(own)
 
 
+def test_several_partners_in_one_call() -> None:
+    own, y, partner = tables(1200)
+    valid = np.arange(len(y)) % 4 == 0
+    label = np.where(valid, np.int8(-1), y)
+    parts = [partner.select(["trade"]), partner.select(["debt"])]
+    mine, *theirs = boost_trees(own, label, parts, trees=6, depth=3, row_bits=9, rate=0.5)
+    sides = np.vstack([each.sides(table) for each, table in zip(theirs, parts, strict=True)])
+    for number, each in enumerate(theirs):
+        mine.fits(each, number)
+    scores = mine.scores(own, sides)
+    assert list(mine.importance(["trader", "bank"])) == [
+        "income", "age", "partner data of trader", "partner data of bank",
+    ]  # fmt: skip
+    gain = mine.added(own, np.where(valid, y, np.int8(-1)), sides)
+    moved = mine.reasons(own, sides)[:, 2:]
+    for each, column in zip(gain, moved.T, strict=True):
+        less = area(y[valid], scores[valid]) - area(y[valid], (scores - column)[valid])
+        assert each.mean == pytest.approx(less, abs=5e-3)  # `area` has ties in order
+        assert 0 < each.mean < each.high
+        assert each.count == valid.sum()
+    alone, *(one,) = boost_trees(own, label, [partner], [], [["debt"]], trees=2, row_bits=4)
+    assert [column.name for column in one.binning.columns] == ["debt"]
+    assert alone.names[-1] == "partner data"
+    for none in ([], [partner] * 4):
+        with pytest.raises(MisuseError, match="1 to 3 of each allowed"):
+            boost_trees(own, y, none, row_bits=1)
+    with pytest.raises(MisuseError, match="columns of 1 found"):
+        boost_trees(own, y, parts, [], [["debt"]], row_bits=1)
+
+
 def test_tables_that_make_no_training_are_refused() -> None:
     own, y, partner = tables(300)
     with pytest.raises(MisuseError, match="must be aligned"):
