@@ -56,8 +56,9 @@ CALLED, WAITING, AT_REST = (
 )
 _CALL, _WAITS = f"{CALLED}what_a_call_outlives", f"{WAITING}what_a_waiting_proposal_outlives"
 _LIVES = f"{AT_REST}what_approved_and_running_jobs_outlive"
-_ENDS, _RESTS = f"{AT_REST}what_ends_approved_and_running_jobs", "what_an_interrupted_job_outlives"
-_RESTS = f"{AT_REST}{_RESTS}"
+_OVER = "tests.unit.states.test_at_rest_ends:test_"
+_ENDS = f"{_OVER}what_ends_approved_and_running_jobs"
+_RESTS = f"{AT_REST}what_an_interrupted_job_outlives"
 _BLIND = f"{AT_REST}what_a_running_job_does_not_look_at"
 _DISK, _TABLE = f"{AT_REST}a_full_disk_leaves_a_job_at_rest", f"{AT_REST}a_table_that_changes"
 _KILLED = "tests.e2e.test_hub_kill_matrix:test_killed_in_every_phase"
@@ -100,7 +101,7 @@ PLAYED = {
     "proposer gone": (
         f"{CALLED}what_ends_a_call proposer_gone", f"{WAITING}a_proposer_that_ends_for_good",
         f"{_ENDS} approved given_up", f"{_ENDS} running given_up",
-        f"{AT_REST}a_proposer_that_has_ended_while_no_node_ran",
+        f"{_OVER}a_proposer_that_has_ended_while_no_node_ran",
     ),
     "table changed": (
         f"{_CALL} table_changed", f"{_TABLE}_is_read_once waiting",
