@@ -1,6 +1,6 @@
 """Attacks that were measured, by the kind of step they are on: those an assessment quotes.
 
-Figures are those of `python -m benchmarks attack` (docs/THREAT_MODEL.md, "What attacks recover");
+Figures are those of `python -m benchmarks attack` (docs/ATTACKS.md, "What attacks recover");
 a test holds every one against its results. None stands for an attack that is refused.
 """
 

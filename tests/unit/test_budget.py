@@ -93,7 +93,7 @@ def test_one_contract_may_tell_its_share_and_no_more(tmp_path: Path) -> None:
 )
 def test_a_share_may_be_told_and_some_bits_are_left(held: float, allowed: float) -> None:
     """A new node's: within them an insider decodes at most 5 points of rows more than by guessing,
-    on the sets of `benchmarks attack` (docs/THREAT_MODEL.md)."""
+    on the sets of `benchmarks attack` (docs/ATTACKS.md)."""
     limits = load_release_limits(Path("no such file"))
     assert allowed_bits(limits, held) / MICRO == pytest.approx(allowed)
     assert allowed_bits(replace(limits, row_share=1.0), held) / MICRO == pytest.approx(held)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = [*sorted((ROOT / "docs" / "protocols").glob("*.md")), ROOT / "docs" / "THREAT_MODEL.md"]
+CHAPTERS = [
+    *sorted((ROOT / "docs" / "protocols").glob("*.md")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("ATTACKS", "THREAT_MODEL")),
+]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 ALONE = re.compile(r"`(test_\w+)`")
 FILE = re.compile(r"`(tests/[\w/]+\.py)`")
