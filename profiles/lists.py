@@ -22,6 +22,7 @@ from profiles.offers.chosen import Money, Offered, offered
 from profiles.offers.shown import COLUMNS, shown_effects, strange_groups
 from profiles.own_table import managers_of, offer_columns, routed, sieved
 from profiles.profile import score_column
+from profiles.repeated import Persons
 from profiles.routing import unknown
 from profiles.specs import TargetSpec
 from profiles.targets import ranked, target_list
@@ -61,6 +62,7 @@ def lists_of(
     told: Mapping[str, pa.Array] = MappingProxyType({}),
     *,
     key: bytes,
+    persons: Persons | None = None,
 ) -> Lists:
     """The target lists of a job, best first in each.
 
@@ -71,11 +73,15 @@ def lists_of(
         group: the campaign's control group; None where the job has no campaign.
         told: by task who is on its list, bool[rows], where that was told and no score.
         key: what nobody knew before the job: of those who are alike it says who comes first.
+        persons: which rows are one person: a list names it once, and it is held back in all its
+            rows; None where each row is one.
     """
     if not job.targets:
         return Lists()
     everybody = np.ones(profiles.num_rows, bool)
-    control = ~everybody if group is None else group.holds_back(profiles.column("entity"))
+    names = profiles.column("entity")
+    names = names if persons is None else names.take(pa.array(persons.of))
+    control = ~everybody if group is None else group.holds_back(names)
     admission = admission_of(tables, job.party(job.receiver).table)
     reach = {
         o.channel: reached(admission, o.channel) for o in job.offers if admission and o.channel
@@ -84,8 +90,9 @@ def lists_of(
     table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
     lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
     looks, taken = list[str](), dict[str, np.ndarray]()
-    for target, may in zip(job.targets, sieved(job, tables, admission), strict=True):
+    for target, found in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
+        may = found if persons is None else persons.once(found, score)
         effects = None
         if target.effects:
             shown = tables.load(target.effects, COLUMNS, keys=["group"])
@@ -93,6 +100,7 @@ def lists_of(
             looks += _strange(target, *strange_groups(shown, profiles, target.effects))
         people, draw = profiles.column("entity"), Draw(key, target.product)
         first = _first(target, taken, len(score))
+        first = first if persons is None else persons.whole(first)
         could = may.rows & ~first
         chances = (score, could, control, reach, effects)
         offers = offered(target, job.offers, table, *chances, people=people, draw=draw)

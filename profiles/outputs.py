@@ -50,10 +50,11 @@ from profiles.own_table import entity_column, own_facts, own_table
 from profiles.own_trees import tree_scores
 from profiles.partners_dropped import partners_dropped
 from profiles.profile import build_profiles, spread, write_parquet_atomic
+from profiles.repeated import repeated_in, repeats_words, standing, standing_arrow
 from profiles.report import ReportData, TargetSummary
 from profiles.report.render import render_report
 from profiles.report_data import keep_until, report_data
-from profiles.ruled import ruled_segments, stages
+from profiles.ruled import rule_counts, ruled_segments, rules_metrics, stages
 from profiles.said_tables import said_list, said_notes
 from profiles.score_outputs import score_metrics, scored_points, scored_rows
 from profiles.scorecard_outputs import card_metrics, card_points, write_cards
@@ -116,8 +117,12 @@ def write_outputs(
     grades[outcome.rows] = outcome.grades
     facts = table.select(own_facts(job, table))
     points = card_points(outcome.trained, scores) | scored_points(outcome, total)
-    every, whys = scores | scored, why | reasons_of
-    told = told_rows(outcome, total)
+    persons = repeated_in(outcome, table)
+    stands = None if persons is None else persons.stand_ins(outcome.rows)
+    grades = grades if stands is None else grades[stands]
+    every, points = standing(scores | scored, stands), standing(points, stands)
+    whys = standing_arrow(why | reasons_of, stands)
+    told = standing_arrow(told_rows(outcome, total), stands)
     profiles = build_profiles(
         facts,
         None,
@@ -132,9 +137,14 @@ def write_outputs(
         channels=channels_of(admission_of(tables, job.party(job.receiver).table)),
         as_of=date.today(),
     )
+    repeats = 0 if persons is None else persons.repeats
+    own = job.party(job.receiver).table
+    repeated = [repeats_words(own, repeats)] if repeats else []
+    rules = rule_counts(job, tables, date.today())
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
-    lists = lists_of(job, profiles, tables, campaign, told, key=outcome.contract.digest)
+    key = outcome.contract.digest
+    lists = lists_of(job, profiles, tables, campaign, told, key=key, persons=persons)
     targets = lists.targets
     held_out = held_out_scores(outcome, alone, facts, job, admitted)
     files, noted_tables = _write_tables(job, folder, shown, lists, held_out)
@@ -172,7 +182,7 @@ def write_outputs(
         synthetic=synthetic,
         created=_now(),
         looks=lists.looks,
-        notes=strange,
+        notes=[*strange, *repeated, *filter(None, (one.words(own) for one in rules))],
         checks=checks,
         scored=drifted,
     )
@@ -192,6 +202,8 @@ def write_outputs(
         files += write_manager_pages(job, folder, targets, report)
     metrics = _metrics(job, federation, report, checks, synthetic)
     metrics["on_several_lists"] = 0 if targets is None else len(also_on(targets))
+    metrics["repeated_rows"] = repeats
+    metrics["rules"] = rules_metrics(rules)
     if drifted:
         metrics["scored"] = drifted
     if earlier is not None:

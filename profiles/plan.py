@@ -38,7 +38,9 @@ from profiles.own_table import check_own, sieved
 from profiles.preconditions import own_terms, signed
 from profiles.proposal import nameless_draft
 from profiles.rates import MeasuredRates
+from profiles.repeated import persons_of
 from profiles.roles import roles_of
+from profiles.ruled import RuleCount, rule_counts, rules_metrics
 from profiles.several_lists import may_be_on_several
 from psi.kernels.montgomery import best_path
 
@@ -52,11 +54,14 @@ PATHS = {"wide": "AVX-512 IFMA", "vector": "AVX2", "portable": "portable"}
 
 @dataclass(frozen=True)
 class TableTaken:
-    """A table of the job, its rows, and what each column that the job names is taken for."""
+    """A table of the job, its rows, and what each column that the job names is taken for.
+
+    `repeats` are rows whose key an earlier row has, which stands for them."""
 
     table: str
     rows: int
     taken: tuple[ColumnTaken, ...]
+    repeats: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,7 @@ class Plan:
     which share of them is held back later: `held` are (listed, held back) of each list, about;
     `several` may be on more than one list; `unnamed` by
     which columns leads could go to managers, where the job names none; `origins` in which file each
-    key stands, where there are several.
+    key stands, where there are several; `rules` how many rows each rule of segments and stages has.
     """
 
     job: str
@@ -102,6 +107,7 @@ class Plan:
     several: int = 0
     unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    rules: tuple[RuleCount, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: dicts, lists, texts and numbers."""
@@ -120,7 +126,11 @@ class Plan:
             "instead": [asdict(one) for one in self.instead or ()],
             "open": self.open,
             "tables": {
-                one.table: {"rows": one.rows, "taken": [column.as_dict() for column in one.taken]}
+                one.table: {
+                    "rows": one.rows,
+                    "repeats": one.repeats,
+                    "taken": [column.as_dict() for column in one.taken],
+                }
                 for one in self.tables
             },
             "rows": self.rows,
@@ -131,6 +141,7 @@ class Plan:
             "control": self.control,
             "held": {product: list(sizes) for product, sizes in self.held.items()},
             "several": self.several,
+            "rules": rules_metrics(self.rules),
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -192,6 +203,7 @@ def planned(
         control=control,
         held={t.product: _sizes(may, t.top, control) for t, (_, may, _) in listed},
         several=several,
+        rules=() if own is None else tuple(rule_counts(lister, own, dt.date.today())),
         unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,
@@ -247,14 +259,16 @@ def admitted(job: Job, source: Source) -> AdmittedTables:
 
 def _tables(job: Job, source: Source, elsewhere: tuple[str, ...]) -> tuple[TableTaken, ...]:
     """What every column that the job names is taken for."""
-    found = []
+    found, draft = list[TableTaken](), nameless_draft(job)
     for party in (party for party in job.parties if party.name not in elsewhere):
         roles = roles_of(job, party.name)
         keys = [column for level in party.keys for column in level]
         table = source.load(party.table, list(roles), keys=keys)
         taken = with_leaks(job, party.name, table, columns_taken(table, roles))
         taken = with_categories(job, party.name, table, taken)
-        found.append(TableTaken(party.table, table.num_rows, tuple(taken)))
+        persons = persons_of(draft, party.name, table)
+        repeats = 0 if persons is None else persons.repeats
+        found.append(TableTaken(party.table, table.num_rows, tuple(taken), repeats))
     return tuple(found)
 
 

@@ -72,6 +72,7 @@ def in_text(plan: Plan) -> str:
     if plan.kept is not None:
         lines.append(f"  of which {_seconds(plan.kept)} are not spent again {KEPT}")
     lines += _columns(plan)
+    lines += _rules(plan)
     lines += _lists(plan)
     lines += _origins(plan)
     if plan.rows is not None:
@@ -145,7 +146,8 @@ def _columns(plan: Plan) -> list[str]:
     left = plan.left_out.items()
     lines += [f"  {plain(left_out_words(table, counts), 1000)}" for table, counts in left]
     for found in plan.tables:
-        lines.append(f"  {found.table}, {found.rows:,} rows")
+        twice = f", {found.repeats:,} of which repeat a key: the first stands for all"
+        lines.append(f"  {found.table}, {found.rows:,} rows{twice * bool(found.repeats)}")
         lines += [f"    {plain(line, 1000)}" for line in in_lines(found.taken)]
     return lines
 
@@ -154,6 +156,16 @@ def _origins(plan: Plan) -> list[str]:
     """In which file each value stands, where a job extends another."""
     lines = ["", "Where values come from"] if plan.origins else []
     return lines + [f"  {plain(key)}: {plain(file)}" for key, file in plan.origins.items()]
+
+
+def _rules(plan: Plan) -> list[str]:
+    """How many rows each rule of segments and stages has."""
+    table = plan.contract.party(plan.contract.receiver).table
+    lines = ["", "Rows by rules, as the table is today"] if plan.rules else []
+    for one in plan.rules:
+        lines.append(f"  {one.kind} {plain(one.name)}: {one.rows:,}")
+        lines += [f"    - {plain(said, 400)}"] if (said := one.words(table)) else []
+    return lines
 
 
 def _lists(plan: Plan) -> list[str]:
@@ -199,7 +211,8 @@ def _shows(listed: int, held: int) -> list[str]:
 def _to_come_off(plan: Plan) -> str:
     """What a plan cannot count yet."""
     held = f"a control group of {plan.control:.3g} of them, by chance; " if plan.control else ""
-    return f"{held}who has no score; who comes after the list is full"
+    again = "all rows of a person but one; " * any(found.repeats for found in plan.tables)
+    return f"{held}{again}who has no score; who comes after the list is full"
 
 
 def _not_seen(plan: Plan) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -14,7 +15,28 @@ from profiles.job import Job
 from profiles.rule_sections import NO_RULE, RuleSpec
 from profiles.segments import Segments
 
-__all__ = ["ruled_columns", "ruled_segments", "stages"]
+__all__ = ["RuleCount", "rule_counts", "ruled_columns", "ruled_segments", "rules_metrics", "stages"]
+
+
+@dataclass(frozen=True)
+class RuleCount:
+    """A rule of `[[segment]]` or `[[stage]]`: `fulfil` rows do, `rows` of them no earlier one."""
+
+    kind: str
+    name: str
+    fulfil: int
+    rows: int
+
+    def words(self, table: str) -> str:
+        """A sentence where the rule has no row, else ""."""
+        if self.rows:
+            return ""
+        if not self.fulfil:
+            return f"[[{self.kind}]] {self.name!r}: no row of {table} fulfils it."
+        return (
+            f"[[{self.kind}]] {self.name!r}: the {self.fulfil:,} rows of {table} that fulfil it "
+            "are in earlier ones."
+        )
 
 
 def ruled_columns(job: Job) -> list[str]:
@@ -51,8 +73,37 @@ def stages(job: Job, tables: Source, today: date) -> pa.Array | None:
     return names.take(pa.array(place, mask=place == len(names)))
 
 
-def _places(job: Job, tables: Source, rules: Sequence[RuleSpec], today: date) -> np.ndarray:
-    """`int64[rows]`: the first rule of each row, their number where none holds."""
+def rule_counts(job: Job, tables: Source, today: date) -> list[RuleCount]:
+    """Of each rule how many rows it has. Raises as `ruled_segments`."""
+    found = []
+    for kind, rules in (("segment", job.segment_rules), ("stage", job.stage_rules)):
+        if rules:
+            held = np.zeros(len(rules), np.int64)
+            place = _places(job, tables, rules, today, held)
+            rows = np.bincount(place, minlength=len(rules)).tolist()
+            found += [
+                RuleCount(kind, rule.name, int(held[at]), rows[at]) for at, rule in enumerate(rules)
+            ]
+    return found
+
+
+def rules_metrics(counts: Sequence[RuleCount]) -> dict[str, dict[str, int]]:
+    """Rows by kind and name, for metrics and plans."""
+    found: dict[str, dict[str, int]] = {}
+    for one in counts:
+        found.setdefault(one.kind, {})[one.name] = one.rows
+    return found
+
+
+def _places(
+    job: Job,
+    tables: Source,
+    rules: Sequence[RuleSpec],
+    today: date,
+    held: np.ndarray | None = None,
+) -> np.ndarray:
+    """`int64[rows]`: the first rule of each row, their number where none holds; `held` takes how
+    many rows fulfil each, in an earlier one or not."""
     own, columns = job.party(job.receiver).table, ruled_columns(job)
     table = tables.load(own, columns or tables.columns(own)[:1])
     found = np.full(table.num_rows, len(rules), np.int64)
@@ -61,4 +112,6 @@ def _places(job: Job, tables: Source, rules: Sequence[RuleSpec], today: date) ->
         for one in rules[at].where:
             true &= holds(one, table, own, today)
         found[true] = at
+        if held is not None:
+            held[at] = np.count_nonzero(true)
     return found

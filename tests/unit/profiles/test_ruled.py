@@ -16,7 +16,10 @@ from federated.tables.basis import ANY, Admission
 from federated.tables.source import MemorySource
 from profiles.exclusion.consent import channels_of
 from profiles.job import Job
+from profiles.language.recognised import recognised
 from profiles.own_table import check_own
+from profiles.plan import planned
+from profiles.plan_text import in_text
 from profiles.ruled import ruled_segments, stages
 from profiles.run import run_job
 from psi.protocol.errors import InputError, JobError
@@ -108,6 +111,27 @@ def test_columns_are_looked_at_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InputError, match=said):
         check_own(job(stage=[{"name": "a", "where": [condition]}]), source())
+
+
+OLD = {"name": "old", "where": [{"column": "age", "above": 99}]}
+RICH = {"name": "rich", "where": [{"column": "deposit", "above": 20}]}
+
+
+def test_rules_without_a_row_are_told(tmp_path: Path) -> None:
+    grown = {"name": "grown", "where": [{"column": "age", "above": 17}]}
+    asked = job(segment=[SAVERS, RICH, OLD], stage=[grown], profile={"facts": ["id"]})
+    earlier = "[[segment]] 'rich': the 40 rows of bank.t that fulfil it are in earlier ones."
+    none = "[[segment]] 'old': no row of bank.t fulfils it."
+    assert all(recognised(said, "note") for said in (earlier, none))
+    result = run_job(asked, source(), tmp_path / "out")
+    assert [said for said in result.outputs.report.notes if "[[" in said] == [earlier, none]
+    counts = {"segment": {"savers": 40, "rich": 0, "old": 0}, "stage": {"grown": 50}}
+    assert result.metrics["rules"] == counts
+    plan = planned(asked, source())
+    assert plan.as_dict()["rules"] == counts
+    text = in_text(plan)
+    assert "Rows by rules, as the table is today\n  segment savers: 40\n  segment rich: 0" in text
+    assert f"- {none}" in text
 
 
 def test_profiles_have_them_and_say_what_they_are(tmp_path: Path) -> None:
