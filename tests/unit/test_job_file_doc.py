@@ -435,6 +435,16 @@ def test_examples_are_read(row: Row) -> None:
     Job.load(job_with(row, value(row.example.strip("`"))))
 
 
+def test_the_list_of_keys_by_section_has_them_all() -> None:
+    listed = DOC.split("### Keys, by section")[1].split("\n## ")[0]
+    for section in {section.removesuffix(" by category") for section in SECTIONS}:
+        name = section.strip("[]")
+        found = re.search(rf"\n\| \[`[^`]*\b{name}\b[^`]*`\].* \| (.*) \|\n", listed)
+        assert found, section
+        wanted = {r.key for r in ROWS if r.section.removesuffix(" by category") == section}
+        assert set(re.findall(r"`([^`]+)`", found[1])) == wanted, section
+
+
 def test_the_first_example_and_that_of_several_trainings_are_jobs() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DOC, re.DOTALL)
     first = next(block for block in blocks if block.startswith("[job]"))
