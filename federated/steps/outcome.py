@@ -61,7 +61,8 @@ class Trained:
     `gradient_left` is how far the last gradient was from none, in standard errors, and `opened` how
     many sums this party got to know. `weights` are how much each aligned row counted, `offset` what
     was added to its score; None: alike, and nothing. `bounded` own values counted as nearer to
-    their column's mean than they are.
+    their column's mean than they are. `own_parts` are the own part of each row's score, offset
+    included, by the model that gave it: of a row with a fold another than `part`.
     """
 
     terms: TrainTerms
@@ -83,6 +84,7 @@ class Trained:
     offset: np.ndarray | None = None
     bounded: int = 0
     spoilt: bool = False
+    own_parts: np.ndarray | None = None
 
     @property
     def part_held_out(self) -> bool:
@@ -123,13 +125,16 @@ class Trained:
         return _mean(self.own_matrix)
 
     def partners(self) -> np.ndarray:
-        """What all partners together add to each row's score, centred: `float64[rows]`.
-
-        It is the score, which the label party knows, less its own part.
-        """
-        rest = self.model.link(self.scores) - self.part.scores(self.own_matrix)
-        rest -= 0.0 if self.offset is None else self.offset
+        """What all partners together add to each row's score, centred: `float64[rows]`."""
+        rest = self.rest()
         return np.asarray(rest - rest.mean() if rest.size else rest)
+
+    def rest(self) -> np.ndarray:
+        """What partners told of each row: the score, less the own part by the same model."""
+        own = self.own_parts
+        if own is None:  # of one model, and without an offset
+            own = self.part.scores(self.own_matrix)
+        return np.asarray(self.model.link(self.scores) - own)
 
     def saved(self) -> SavedModel | LabelModel:
         """The label party's part with its encoding, to keep."""

@@ -95,6 +95,7 @@ class TrainVertical(TrainColumns):
             offset=offset,
             bounded=fit.bounded,
             spoilt=fit.spoilt,
+            own_parts=fit.told(fit.own),
         )
         if terms.score_bits:
             work.outcome.trained.append(Carded(**vars(trained)) if card else trained)

@@ -106,10 +106,13 @@ def test_reasons_are_those_of_the_training(played: Path, task: str) -> None:
 
 @pytest.mark.parametrize("task", KINDS)
 def test_parts_add_up_to_nothing_over_the_rows_of_the_training(played: Path, task: str) -> None:
-    """What is left out of a row's reasons is less than a tenth of its largest part, each."""
+    """What is left out of a row's reasons is less than a tenth of its largest part, each.
+
+    Eight runs gave .018 standard deviations at most, and of trees .010 in root mean square.
+    """
     said = reasons(played / "all", task)
     sums = [sum(one.values()) for one in said.values()]
-    assert abs(np.mean(sums)) < 0.2 * np.std(sums)
+    assert abs(np.mean(sums)) < 0.08 * np.std(sums)
 
 
 def test_the_averages_are_kept(played: Path) -> None:
@@ -138,3 +141,25 @@ def test_a_part_of_an_earlier_version_goes_on_with_a_word(played: Path, tmp_path
     assert text in (out / "report.html").read_text()
     assert "早期版本" in language("zh").told(text, "note")
     assert isinstance(pq.read_table(out / "profiles.parquet"), pa.Table)
+
+
+def test_the_partners_part_is_what_the_partner_told(tmp_path: Path) -> None:
+    """Of a row with a fold by the fold's model: what that has of own columns counts as own.
+
+    Own values of one row in fifty lie far out, where two models say other things of them.
+    """
+    data = tables()
+    z = data["bank.t"]["z"].to_numpy().copy()
+    z[::50] *= 40
+    at = data["bank.t"].column_names.index("z")
+    data["bank.t"] = data["bank.t"].set_column(at, "z", pa.array(z))
+    train = [{"task": "t", "label": "bank.y_logistic", **KINDS["logistic"], "folds": 2}]
+    result = run_job(Job.load(base() | {"train": train}), data, tmp_path / "out")
+    (trained,), theirs = result.federation.outcome.trained, result.federation.outcomes["bureau"]
+    shared = data["bureau.t"].take(pa.array(theirs.rows))
+    x = np.column_stack([shared["a"], shared["b"], np.ones(shared.num_rows)])
+    for fold in (0, 1):
+        rows = trained.folds == fold
+        part = trained.rest()[rows]
+        left = part - x[rows] @ np.linalg.lstsq(x[rows], part, rcond=None)[0]
+        assert np.abs(left).max() < 0.01 * part.std(), fold
