@@ -96,6 +96,8 @@ class Align(Kind[AlignTerms]):
                 f"{terms.partner} refuses a set of more than {terms.largest_set:,} records; fewer "
                 f"than {terms.minimum_overlap:,} shared records end the job ({who})"
             )
+            if terms.reveal == "cardinality":
+                yield _counted_guard(contract, terms)
             if PROTOCOLS[terms.protocol].trusting:
                 yield (
                     f"{terms.protocol} checks nobody: {me}, if it breaks the protocol's form in "
@@ -137,6 +139,24 @@ class Align(Kind[AlignTerms]):
                 yield align_estimate(rates, *sizes)
             if terms.minimum_checked_by == "partner":
                 yield align_estimate(rates, theirs * levels, me * levels)
+
+
+def _counted_guard(contract: Contract, terms: AlignTerms) -> str:
+    """An exact count says which records it counts to who asks it of well chosen sets."""
+    me, partner = contract.receiver, terms.partner
+    several = len(contract.party(me).keys) > 1
+    told = terms.minimum_checked_by == "partner" or any(
+        each.partner == partner for each in contract.join_sum
+    )
+    turned = f", and learns the like of {me} by two sets of its own" * told
+    shown = (
+        "; so does one count, of a record whose levels of keys no other of its set has" * several
+    )
+    return (
+        f"how many records are shared is counted exactly: by two sets that differ in one record, "
+        f"or one of records that it knows {partner} to have and one more, {me} learns whether "
+        f"{partner} has that one{shown}; {partner} sees neither{turned}"
+    )
 
 
 def tagging(contract: Contract, rates: Rates) -> float:

@@ -248,6 +248,6 @@ def _hidden_noise(contract: Contract, terms: JoinSumTerms) -> str:
         ]
     )
     return (
-        f"{terms.partner}'s noise moves {each}, in 95 of 100 cases; it hides whether a record is "
-        f"shared, and its values, as long as {me} keeps to the protocol"
+        f"{terms.partner}'s noise moves {each}, in 95 of 100 cases; it hides a shared record's "
+        f"values, as long as {me} keeps to the protocol"
     )
