@@ -19,6 +19,7 @@ import pytest
 from federated.contract.completion import complete
 from federated.contract.kinds.label import class_bits
 from federated.contract.release import given, towards
+from federated.contract.summary import in_words
 from federated.contract.terms import Contract
 from federated.node.participant import Participant
 from federated.regression import label_bits
@@ -283,3 +284,16 @@ def test_a_new_node_has_a_limit_and_an_older_book_is_read(tmp_path: Path) -> Non
     found = read_book(canonical({"version": 2, "tag_key": "", "names": [], "jobs": [job]}))
     assert [round(one.label / 1e6, 2) for one in found.jobs[0].entries] == [0.16, 0.0]
     assert read_book(found.to_bytes()) == found
+
+
+def test_contracts_say_what_is_told_of_a_label_beside_what_is_counted(tmp_path: Path) -> None:
+    """Columns of the label party's that the book leaves out; wins among many, and all wins."""
+    noised = regression() + "noise = 1.0\n"
+    text = "\n".join(in_words(drafted(tmp_path, HEADED + noised)))
+    assert "of a label 0.23 bits at most from all sums of a column and" in text
+    assert "0.3 from inner products over each of bank's columns" in text
+    grown = "\n".join(in_words(drafted(tmp_path, HEADED + TREES.format(task="t", label="y"))))
+    wide = 64 * len(COLUMNS)
+    assert f".5 among 1,240 (here up to {wide})" in grown
+    nodes = 20 * 15  # trees of depth 4
+    assert f"all its wins have {nodes * wide.bit_length():,} bits at most" in grown

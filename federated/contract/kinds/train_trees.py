@@ -17,6 +17,7 @@ from federated.contract.kinds.train import (
     later_words,
 )
 from federated.contract.kinds.train_boosted import (
+    CANDIDATES,
     SEEDS,
     TrainBoosted,
     drawn_words,
@@ -181,7 +182,7 @@ def _partner_guards(contract: Contract, terms: TrainTerms, partner: str) -> Iter
     yield (
         f"that a bin of {partner}'s holds 20 records is its own word: one that lies may "
         "have bins of one record, and who wins tells of these labels "
-        + ("what the noise lets through" if _noise(contract, terms) else "one a node")
+        + (_among(contract, terms, partner) if _noise(contract, terms) else "one a node")
         + f", below {MANY_ROWS:,} records one for each node" * _open(contract, terms)
     )
     if terms.least_rows:
@@ -195,6 +196,18 @@ def _partner_guards(contract: Contract, terms: TrainTerms, partner: str) -> Iter
             f"that scores rise or fall with {partner}'s columns as said is {partner}'s own "
             f"word: {me} sees of its splits only which are of such a column"
         )
+
+
+def _among(contract: Contract, terms: TrainTerms, partner: str) -> str:
+    """What noise lets through of a maximum, by how many candidates it is of."""
+    candidates = CANDIDATES * len(contract.features(terms, partner))
+    bits = _nodes(terms, partner) * candidates.bit_length()
+    return (
+        "what the noise lets through: about .1 bits of a label in a node that it wins among 62 "
+        f"candidates, .5 among 1,240 (here up to {candidates:,}), and of few, each of which it "
+        f"asks again in other trees, the whole; all its wins have {bits:,} bits at most, of all "
+        "records together"
+    )
 
 
 def _open(contract: Contract, terms: TrainTerms) -> bool:

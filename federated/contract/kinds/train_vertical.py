@@ -62,7 +62,7 @@ from federated.regression import (
     told_bits,
 )
 from federated.regression.messages import MOST_COLUMNS
-from federated.regression.noise import LIKE
+from federated.regression.noise import LIKE, TERM
 from federated.sharing import SUITE as SUMS
 from psi.protocol import MisuseError, PeerError
 
@@ -424,9 +424,11 @@ def _trust_guard(contract: Contract, terms: TrainTerms) -> str:
     else:
         folds = terms.folds, terms.fold_evaluations
         label = label_bits(float(terms.noise), *folds, linked(terms))
+        own = label_bits(TERM * float(terms.noise), 0, 0, linked(terms))
         aimed = (
             f"of a score {_aimed_bits(float(terms.noise)):.2g} bits at most from each sum, of a "
-            f"label {label:.2g} bits at most from all sums of a column, under the noise"
+            f"label {label:.2g} bits at most from all sums of a column and, by who knows all other "
+            f"labels, {own:.2g} from inner products over each of {me}'s columns, under the noise"
         )
     enlarges = f"{me}, or a partner," if several else me
     more_records = ", and in the last one of another for each fold" if terms.folds else ""
