@@ -102,6 +102,7 @@ class Link:
         self._pending: deque[memoryview] = deque()
         self._waiting, self._answers, self._over = 0, 0, False
         self._came, self._handle = bytearray(), link.fileno()
+        self._room = bytearray(_READ)  # made once: it costs more to make than to read a message
         self._watch: Watch | None = None
         link.settimeout(None)
         for level, option, value in (
@@ -189,11 +190,11 @@ class Link:
     def _read(self) -> None:
         """What is there, without waiting for more."""
         try:
-            data = self._link.recv(_READ, socket.MSG_DONTWAIT)
-            if not data:
+            size = self._link.recv_into(self._room, 0, socket.MSG_DONTWAIT)
+            if not size:
                 raise EOFError
-            with self._tls:
-                self._came += self._tunnel.open(data)
+            with self._tls, memoryview(self._room) as room:
+                self._came += self._tunnel.open(room[:size])
                 asked = self._tunnel.asks
             if asked:
                 self._answer()

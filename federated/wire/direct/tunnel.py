@@ -23,6 +23,8 @@ __all__ = ["Pass", "Tunnel", "make_pass"]
 
 _DAYS = 400
 _SLICE = 1 << 18
+_RECORD = 1 << 14
+"""The most that TLS opens at once: room for more is memory that is asked for, and given back."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,12 @@ class Tunnel:
         for at in range(0, len(view), _SLICE):
             self._tls.write(view[at : at + _SLICE])
 
-    def open(self, data: bytes) -> bytes:
+    def open(self, data: bytes | memoryview) -> bytes:
         """What came, decrypted; empty where nothing is whole yet. Raises `EOFError` at the end."""
         self._into.write(data)
         found = []
         try:
-            while piece := self._tls.read(_SLICE):
+            while piece := self._tls.read(_RECORD):
                 found.append(piece)
                 if not self._into.pending and not self._tls.pending():
                     return b"".join(found)  # an error is dearer than all else here

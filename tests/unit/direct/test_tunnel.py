@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import cast
 
@@ -99,6 +100,25 @@ def test_parcels_of_all_sizes_cross() -> None:
     a.close()
     until(lambda: len(over) == 2, "the other end does not notice")
     assert not b.put(part(b"", "b", "a"))
+
+
+def test_a_small_parcel_is_read_without_much_memory() -> None:
+    """Room for 256 KiB that was made anew for each cost more than to read and open it."""
+    got: list[bytes] = []
+    a, b, _ = linked(lambda parcel: got.append(parcel.data))
+    assert a.put(part(b"the first"))
+    until(lambda: len(got) == 1, "it does not come")
+    tracemalloc.start()
+    try:
+        for count in range(2, 6):
+            assert a.put(part(b"x"))
+            until(lambda: len(got) == count, "it does not come")  # noqa: B023
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        a.close()
+        b.close()
+    assert peak < 1 << 17, "19 kB are found; one read asked for twice as much before"
 
 
 @pytest.mark.parametrize(
