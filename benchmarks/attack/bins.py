@@ -97,7 +97,10 @@ def classifier(scale: Scale) -> Iterator[Finding]:
             score = np.zeros(len(y))
             for (bins, code), counts in zip(made, opened(y, codes, epsilon), strict=True):
                 rows = np.bincount(code, minlength=bins.count).tolist()
-                worth = worth_of("c", bins, rows, counts, least=CLASS_ROWS, monotone=False)
+                worth = worth_of(
+                    "c", bins, rows, counts, least=CLASS_ROWS, monotone=False,
+                    scale=noise_scale(len(names), epsilon),
+                )  # fmt: skip
                 score += worth.woe[np.array(worth.groups)[code]]
             said = f"epsilon {epsilon / 1000:g}" if epsilon else "without noise"
             yield Finding(
