@@ -186,7 +186,7 @@ def write_branch_rows(
     if lists.targets is not None:
         files += write_manager_pages(job, folder, lists.targets, report)
     write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    write_atomic(folder / "report.html", render_report(report, job.lang))
+    write_atomic(folder / "report.html", render_report(report, job.spoken))
     return BranchRows(shown, lists.targets, report, (*files, "metrics.json", "report.html"))
 
 
@@ -265,13 +265,13 @@ def _write(job: Job, folder: Path, profiles: pa.Table, lists: Lists) -> list[str
         write_parquet_atomic(table, folder / f"{name}.parquet")
     files = [f"{name}.parquet" for name in tables]
     if lists.targets is not None:
-        said = said_list(lists.targets, job.lang)
+        said = said_list(lists.targets, job.spoken)
         write_csv(said, folder / "targets.csv")
         files += ["targets.csv"]
         if write_workbook(said, folder / "targets.xlsx"):
             files += ["targets.xlsx"]
     of_columns = dictionary((f"{name}.parquet", table) for name, table in tables.items())
-    write_csv(said_notes(of_columns, job.lang), folder / "dictionary.csv")
+    write_csv(said_notes(of_columns, job.spoken), folder / "dictionary.csv")
     return [*files, "dictionary.csv"]
 
 
@@ -281,6 +281,7 @@ def _metrics(job: Job, model: RowsModel, report: ReportData, score: np.ndarray) 
     return {
         "job": job.name,
         "lang": job.lang,
+        "titles": dict(job.titles),
         "party": job.receiver,
         "entities": report.entities,
         "scored": int(scored.sum()),

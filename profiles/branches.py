@@ -80,10 +80,10 @@ def write_branches(job: Job, folder: Path, cut: Cut) -> list[str]:
         listed = None if cut.targets is None else _alone(cut.targets, of_lead[number])
         if listed is not None:
             write_parquet_atomic(listed, home / "targets.parquet")
-            said = said_list(listed, job.lang)
+            said = said_list(listed, job.spoken)
             write_csv(said, home / "targets.csv")
             write_workbook(said, home / "targets.xlsx")
-        page = render_report(_report(job, cut, name, rows[mine], listed), job.lang)
+        page = render_report(_report(job, cut, name, rows[mine], listed), job.spoken)
         write_atomic(home / "report.html", page)
     counts = [len(found) for found in places], [len(found) for found in of_lead]
     write_csv(_index(names, folders, *counts), folder / "branches.csv")

@@ -21,7 +21,8 @@ from federated.readers.postgres_watch import patient, watch
 from profiles.copies import EXPORT, note_copy
 from profiles.dictionary import NOTE
 from profiles.duckdb_file import new_duckdb_file
-from profiles.said_tables import lang_of, said_list, said_profiles
+from profiles.language import Language
+from profiles.said_tables import said_list, said_profiles, spoken_in
 from profiles.spreadsheet import joined_lists, write_sheets
 from psi.protocol.errors import InputError, MisuseError, not_installed
 
@@ -68,7 +69,7 @@ def export(out: Path, to: str, *, schema: str = "public", overwrite: bool = Fals
         if path.suffix == ".duckdb":
             _to_duckdb(tables, path)
         else:
-            _to_workbook(_in_words(tables, lang_of(out)), path)
+            _to_workbook(_in_words(tables, spoken_in(out)), path)
         note_copy(out, EXPORT, path)
     else:
         raise MisuseError(
@@ -96,11 +97,11 @@ def _tables(out: Path) -> Iterator[tuple[str, pa.Table]]:
             raise InputError(f"{path}: cannot be read ({error})") from None
 
 
-def _in_words(tables: dict[str, pa.Table], lang: str) -> dict[str, pa.Table]:
+def _in_words(tables: dict[str, pa.Table], t: Language) -> dict[str, pa.Table]:
     """What people read, in the language of the run's report."""
     of_people = {"targets": said_list, "campaign": said_list, "profiles": said_profiles}
     return {
-        name: of_people[name](table, lang) if name in of_people else table
+        name: of_people[name](table, t) if name in of_people else table
         for name, table in tables.items()
     }
 

@@ -36,7 +36,7 @@ from profiles.job_sections import (
     read_target,
 )
 from profiles.label_section import LabelSpec, read_label
-from profiles.language import LANGUAGES
+from profiles.language import LANGUAGES, Language, language
 from profiles.offers.spec import OfferSpec, read_offer
 from profiles.rule_sections import RuleSpec, read_rules
 from profiles.score_section import read_score
@@ -81,9 +81,9 @@ class Job:
     """A whole job file, checked. Make one by `Job.load`.
 
     `file` is where it came from; `name`, `purpose`, `purpose_class`, `entity`, `seed`, `key_bits`,
-    `receiver`, `valid_hours`, `retention_days` and `lang` are what `[job]` says; `parties`,
-    `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`, `series`,
-    `profile`, `targets`, `excludes`, `offers`, `label` and `campaign` the other sections,
+    `receiver`, `valid_hours`, `retention_days`, `lang` and `titles` are what `[job]` says;
+    `parties`, `align`, `aggregates`, `categories`, `join_sums`, `binnings`, `trains`, `scores`,
+    `series`, `profile`, `targets`, `excludes`, `offers`, `label` and `campaign` the other sections,
     `segment_rules` and `stage_rules` those called segment and stage, each as docs/JOB_FILE.md has
     it; `origins` says of each key in which file it stands.
     """
@@ -116,7 +116,13 @@ class Job:
     scores: tuple[ScoreSpec, ...] = ()
     label: LabelSpec | None = None
     series: SeriesTerms | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def spoken(self) -> Language:
+        """The language of pages and of tables for people, with the job's titles."""
+        return language(self.lang, self.titles)
 
     @classmethod
     def load(cls, job: str | Path | Mapping[str, Any]) -> Job:
@@ -224,7 +230,7 @@ def _job(root: TomlSection) -> Job:
     receiver = head.text("receiver", names[0], names)
     valid = head.integer("valid_hours", 24, 1, 24 * 366)
     retention = head.integer("retention_days", 30, 0, 3650)
-    lang = head.text("lang", LANGUAGES[0], LANGUAGES)
+    lang, titles = head.text("lang", LANGUAGES[0], LANGUAGES), head.renames("titles")
     head.done()
     align = read_align(root.table("align"), root.file, parties, horizontal)
     asked = [a for s in root.tables("aggregate") for a in read_aggregates(s, names, receiver)]
@@ -262,6 +268,7 @@ def _job(root: TomlSection) -> Job:
         valid_hours=valid,
         retention_days=retention,
         lang=lang,
+        titles=titles,
         parties=parties,
         align=align,
         aggregates=aggregates,

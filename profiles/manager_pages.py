@@ -22,7 +22,6 @@ from federated.store.files import write_atomic
 from profiles.assignment.history import DAYS
 from profiles.folder_names import MANAGERS, folder_names
 from profiles.job import Job
-from profiles.language import language
 from profiles.report import ReportData
 from profiles.report.render import page_of
 from profiles.several_lists import Also, also_on
@@ -83,7 +82,7 @@ def write_manager_pages(job: Job, folder: Path, targets: pa.Table, report: Repor
     names, code = ids.dictionary.to_pylist(), np.asarray(ids.indices.to_numpy(), np.int64)
     order = np.argsort(code, kind="stable")
     places = np.split(order, np.searchsorted(code[order], np.arange(1, len(names))))
-    files, t = folder_names(names), language(job.lang)
+    files, t = folder_names(names), job.spoken
     also = also_on(targets)
     for name, mine in zip(names, places, strict=True):
         page = ManagerPage(

@@ -11,8 +11,8 @@ job file, nothing is kept of segments of fewer than 20 rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -104,11 +104,12 @@ class KeptCut:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ModelOutputs:
-    """`lang` is the language of the training's report, `cut` its segments, None where there are
-    none that could be kept."""
+    """`lang` is the language of the training's report, `titles` what it calls names, `cut` its
+    segments, None where there are none that could be kept."""
 
     lang: str
     cut: KeptCut | None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def keep(self, store: ModelStore, models: Iterable[str]) -> None:
         """Keep it beside the parts of those of these models that are in the store.
@@ -136,7 +137,8 @@ class ModelOutputs:
                 raise ValueError(_NOTE)
             lang = str(whole["lang"])
             cut = None if whole["segments"] is None else _cut(whole["segments"])
-            return cls(lang=lang if lang in LANGUAGES else LANGUAGES[0], cut=cut)
+            titles = {str(k): str(v) for k, v in dict(whole.get("titles", {})).items()}
+            return cls(lang=lang if lang in LANGUAGES else LANGUAGES[0], cut=cut, titles=titles)
         except (ValueError, KeyError, TypeError, FedprofileError):
             raise InputError(
                 f"{model}.{_NOTE} is of another version or cannot be read",
@@ -153,6 +155,7 @@ class ModelOutputs:
                 "segments": [asdict(one) for one in self.cut.segments],
             }
         whole = {"format": FORMAT, "version": VERSION, "lang": self.lang, "segments": cut}
+        whole |= {"titles": dict(self.titles)} if self.titles else {}
         return json.dumps(whole, indent=1, allow_nan=False).encode()
 
 

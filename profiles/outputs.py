@@ -40,6 +40,7 @@ from profiles.horizontal_outputs import compare_pooled, horizontal_model, worse_
 from profiles.job import Job
 from profiles.kept_segments import SegmentsFile
 from profiles.label_counts import counted
+from profiles.language import Language
 from profiles.leakage import leakage_metrics
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
@@ -210,7 +211,7 @@ def write_outputs(
         change = change_since(earlier, folder, metrics)
         report = replace(report, change=change)
         metrics["since"] = change_metrics(change)
-    files += _write_texts(folder, metrics, report, job.lang)
+    files += _write_texts(folder, metrics, report, job.spoken)
     return Outputs(profiles, targets, metrics, report, tuple(files))
 
 
@@ -253,13 +254,13 @@ def _write_tables(
         write_parquet_atomic(table, folder / f"{name}.parquet")
     files = [f"{name}.parquet" for name in tables]
     if targets is not None:
-        said = said_list(targets, job.lang)
+        said = said_list(targets, job.spoken)
         write_csv(said, folder / "targets.csv")
         files += ["targets.csv"]
         if write_workbook(said, folder / "targets.xlsx"):
             files += ["targets.xlsx"]
     notes = dictionary((f"{name}.parquet", table) for name, table in tables.items())
-    write_csv(said_notes(notes, job.lang), folder / "dictionary.csv")
+    write_csv(said_notes(notes, job.spoken), folder / "dictionary.csv")
     return [*files, "dictionary.csv"], tables
 
 
@@ -292,7 +293,7 @@ def _write_horizontal(
         zip(names, np.round(fit.coefficients, 6).tolist(), strict=True)
     ) | {"intercept": round(fit.intercept, 6)}
     metrics["fold_aucs"] = [rounded(value) for value in fit.fold_aucs]
-    files = _write_texts(folder, metrics, report, job.lang)
+    files = _write_texts(folder, metrics, report, job.spoken)
     return Outputs(None, None, metrics, report, files)
 
 
@@ -301,10 +302,10 @@ def _now() -> datetime:
 
 
 def _write_texts(
-    folder: Path, metrics: dict[str, Any], report: ReportData, lang: str
+    folder: Path, metrics: dict[str, Any], report: ReportData, t: Language
 ) -> tuple[str, ...]:
     write_atomic(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write_atomic(folder / "report.html", render_report(report, lang))
+    write_atomic(folder / "report.html", render_report(report, t))
     return "metrics.json", "report.html"
 
 
@@ -362,7 +363,7 @@ def _segments(
         if found is not None and by_rules is None and encoder is not None:
             cut = KeptCut.of(found, encoder)
         made = [model_id(digest, one.terms.task) for one in every]
-        ModelOutputs(lang=job.lang, cut=cut).keep(store, made)
+        ModelOutputs(lang=job.lang, cut=cut, titles=job.titles).keep(store, made)
     return found, notes if found is not None else []
 
 
@@ -442,6 +443,7 @@ def _metrics(
     return {
         "job": job.name,
         "lang": job.lang,
+        "titles": dict(job.titles),
         "synthetic": synthetic,
         "entities": report.entities,
         "matched": _pairs(federation, report),

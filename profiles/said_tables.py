@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from profiles.language import LANGUAGES, language
+from profiles.language import LANGUAGES, Language, language
 
-__all__ = ["lang_of", "said_list", "said_notes", "said_profiles"]
+__all__ = ["said_list", "said_notes", "said_profiles", "spoken_in"]
 
 _OF_LISTS = {"segment_name": "traits", "assigned_by": "how", "unassigned": "unassigned"}
 """Column to what it holds, as the catalogue groups it."""
@@ -29,34 +29,35 @@ _OF_NOTES = {"description": "described"}
 _REASON = r"(?s)^(?P<what>.*)(?P<by> \([+-]\d+\.\d\d\))$"
 
 
-def lang_of(folder: Path) -> str:
-    """The language of the outputs in a folder by metrics.json; English where it says none."""
+def spoken_in(folder: Path) -> Language:
+    """The language of the outputs in a folder by metrics.json, with their job's titles; English
+    where it says none."""
     try:
-        said = json.loads((folder / "metrics.json").read_text("utf-8"))["lang"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return LANGUAGES[0]
-    return said if said in LANGUAGES else LANGUAGES[0]
+        said = json.loads((folder / "metrics.json").read_text("utf-8"))
+        titles = {str(name): str(title) for name, title in said.get("titles", {}).items()}
+        return language(said["lang"], titles)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return language(LANGUAGES[0])
 
 
-def said_list(table: pa.Table, lang: str) -> pa.Table:
-    """Target lists, or a campaign, with their sentences in one of `LANGUAGES`."""
-    return _said_in(table, lang, _OF_LISTS)
+def said_list(table: pa.Table, t: Language) -> pa.Table:
+    """Target lists, or a campaign, with their sentences in a language."""
+    return _said_in(table, t, _OF_LISTS)
 
 
-def said_profiles(table: pa.Table, lang: str) -> pa.Table:
+def said_profiles(table: pa.Table, t: Language) -> pa.Table:
     """The same of profiles."""
-    return _said_in(table, lang, _OF_PROFILES)
+    return _said_in(table, t, _OF_PROFILES)
 
 
-def said_notes(table: pa.Table, lang: str) -> pa.Table:
+def said_notes(table: pa.Table, t: Language) -> pa.Table:
     """The same of the dictionary of columns."""
-    return _said_in(table, lang, _OF_NOTES)
+    return _said_in(table, t, _OF_NOTES)
 
 
-def _said_in(table: pa.Table, lang: str, forms: Mapping[str, str]) -> pa.Table:
-    if lang == LANGUAGES[0]:
+def _said_in(table: pa.Table, t: Language, forms: Mapping[str, str]) -> pa.Table:
+    if t.as_made:
         return table
-    t = language(lang)
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         if name in forms and pa.types.is_string(column.type):

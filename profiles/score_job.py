@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from federated.scoring.card import asked_of
@@ -68,6 +69,7 @@ def score_job(
     facts: Sequence[str] = (),
     lang: str = "",
     top: int = 0,
+    titles: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Write the job file beside tables.toml, unless it is there; where it is.
 
@@ -79,6 +81,7 @@ def score_job(
         lang: the language of the report; "" for English.
         top: how many are to be on a list that is told by one bit a row, in the place of scores; 0:
             scores are told.
+        titles: what the report calls names.
 
     Raises:
         EnvironmentFailed: it cannot be written.
@@ -94,7 +97,7 @@ def score_job(
 
     name = f"score-{slug(part.task)}-{part.id[:8]}" + f"-{slug(table)}" * bool(table)
     name += f"-top-{top}" * bool(top)
-    path, text = beside / f"{name}.toml", job_text(part, table, facts, lang, top)
+    path, text = beside / f"{name}.toml", job_text(part, table, facts, lang, top, titles)
     if path.exists() and path.read_text("utf-8") != text:
         raise MisuseError(
             f"{path} is there and says something else",
@@ -105,17 +108,28 @@ def score_job(
 
 
 def job_text(
-    part: ModelPart, table: str = "", facts: Sequence[str] = (), lang: str = "", top: int = 0
+    part: ModelPart,
+    table: str = "",
+    facts: Sequence[str] = (),
+    lang: str = "",
+    top: int = 0,
+    titles: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """A whole job file: parties, keys, columns and alignment of the training, and `[[score]]`.
 
     With `top` who is on a list of so many is told, and no score.
     """
-    about = {"name": f"score {part.task}", "purpose": part.purpose, "entity": part.entity}
+    about: dict[str, Any] = {
+        "name": f"score {part.task}",
+        "purpose": part.purpose,
+        "entity": part.entity,
+    }
     if part.purpose_class:
         about["purpose_class"] = part.purpose_class
     if lang not in ("", LANGUAGES[0]):
         about["lang"] = lang
+    if titles:
+        about["titles"] = dict(titles)
     lines = ["[job]", *_said(about | {"receiver": part.receiver})]
     for each in part.brought:
         own = table if table and each.party == part.receiver else each.table
@@ -134,5 +148,12 @@ def job_text(
 
 
 def _said(values: dict[str, Any]) -> list[str]:
-    """Texts, whole numbers and lists of texts are written in TOML as in JSON."""
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    """Texts, whole numbers and lists of texts are written in TOML as in JSON; tables of texts
+    with `=`."""
+    return [f"{key} = {_toml(value)}" for key, value in values.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(one)}' for key, one in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)

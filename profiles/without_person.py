@@ -22,8 +22,9 @@ from federated.persons.naming import Person
 from federated.store.files import write_atomic
 from federated.text import plain
 from profiles.folder_names import BRANCHES, MANAGERS, hash_of
+from profiles.language import Language
 from profiles.profile import write_parquet_atomic
-from profiles.said_tables import lang_of, said_list
+from profiles.said_tables import said_list, spoken_in
 from profiles.spreadsheet import write_csv, write_workbook
 
 __all__ = ["names_in", "take_out"]
@@ -44,17 +45,19 @@ def take_out(folder: Path, person: Person, *, dry: bool = False) -> dict[str, st
         The files that named the person, with the SHA-256 of what they are now: "" for one that was
         removed, or nothing is written. A folder of branches or managers counts as one file.
     """
-    names, lang = names_in(folder, person), lang_of(folder)
-    found = _out_of(folder, names, lang, dry)
+    names, spoken = names_in(folder, person), spoken_in(folder)
+    found = _out_of(folder, names, spoken, dry)
     for name in (BRANCHES, MANAGERS):
         inside = folder / name
-        taken = [_out_of(place, names, lang, dry) for place in (inside, *sorted(inside.glob("*/")))]
+        taken = [
+            _out_of(place, names, spoken, dry) for place in (inside, *sorted(inside.glob("*/")))
+        ]
         if any(taken):
             found[name] = "" if dry else hash_of(inside)
     return found
 
 
-def _out_of(folder: Path, names: Iterable[str], lang: str, dry: bool) -> dict[str, str]:
+def _out_of(folder: Path, names: Iterable[str], spoken: Language, dry: bool) -> dict[str, str]:
     """Take the rows of `names` out of the tables and pages in one folder."""
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.parquet")):
@@ -69,7 +72,7 @@ def _out_of(folder: Path, names: Iterable[str], lang: str, dry: bool) -> dict[st
         written = [path, *(other for other in beside if other.exists())]
         if not dry:
             left = table.filter(pc.invert(out))
-            said = said_list(left, lang)
+            said = said_list(left, spoken)
             for other in beside:
                 if other.exists() and other.suffix == ".csv":
                     write_csv(said, other)

@@ -30,11 +30,18 @@ def job(
             "government-unit or company-supply-chain.",
         ),
     ],
+    lang: Annotated[
+        str,
+        typer.Option("--lang", help="Of job, tables, page and report: en or zh; English without."),
+    ] = "",
 ) -> None:
     """Leave a whole job in a folder: invented tables, a policy for the partner, and the answer."""
+    from profiles.cli.run import check_lang
+    from profiles.language import LANGUAGES, language
     from profiles.templates import write_template
 
-    write_template(template, out)
-    typer.echo(f"{out}: README.md says what it asks")
+    check_lang(lang)
+    write_template(template, out, lang or LANGUAGES[0])
+    typer.echo(language(lang or LANGUAGES[0]).say("new.asks", out=out))
     typer.echo(f"  fedprofile plan {out}/job.toml --tables {out}/tables.toml")
     typer.echo(f"  fedprofile run {out}/job.toml --tables {out}/tables.toml --out {out}/out")

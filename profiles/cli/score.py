@@ -82,7 +82,8 @@ def score(
             typer.echo(f"{of}; others are {', '.join(others)}", err=True)
         said = ModelOutputs.read(store, part.id)
         beside = tables.absolute().parent
-        job = score_job(part, beside, table, fact or (), "" if said is None else said.lang, top)
+        lang_of, titles = ("", {}) if said is None else (said.lang, said.titles)
+        job = score_job(part, beside, table, fact or (), lang_of, top, titles)
         says = f"a list of {top:,}" if top else "scores"
         typer.echo(f"{job}: {says} by model {part.id}{'' if top else more_told(part)}", err=True)
     elif table or fact or top:

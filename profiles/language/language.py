@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 from markupsafe import Markup, escape
 
@@ -15,6 +17,24 @@ from profiles.language.recognised import LISTS, recognised
 __all__ = ["LANGUAGES", "Language", "language"]
 
 _LIMIT = 600
+_AMONG = re.compile("(?<=[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]) (?=[\u4e00-\u9fff])")
+_NAMING = frozenset(
+    [
+        "level",
+        "traits",
+        "column",
+        "names",
+        "measure",
+        "measures",
+        "score",
+        "how",
+        "columns",
+        "every",
+        "all_rows",
+        "note",
+    ]
+)
+"""Groups of texts with names in them that the job may call otherwise; the others are as signed."""
 
 
 class Language:
@@ -23,11 +43,28 @@ class Language:
     Args:
         code: one of `LANGUAGES`.
         messages: group to key to message.
+        titles: what columns, tasks and parties are called, by name.
     """
 
-    def __init__(self, code: str, messages: Mapping[str, Mapping[str, Message]]) -> None:
+    def __init__(
+        self,
+        code: str,
+        messages: Mapping[str, Mapping[str, Message]],
+        titles: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.code = code
         self._messages = messages
+        in_reasons = {name.replace("_", " "): said for name, said in titles.items()}
+        self._titles = {**in_reasons, **titles}
+
+    @property
+    def as_made(self) -> bool:
+        """Whether sentences that other rooms have said in English stay as they are."""
+        return self.code == LANGUAGES[0] and not self._titles
+
+    def named(self, name: str) -> str:
+        """What the job calls a column, a task or a party; a name without a title as it is."""
+        return self._titles.get(name, name)
 
     @property
     def tag(self) -> str:
@@ -51,12 +88,12 @@ class Language:
     def told(self, text: str, group: str) -> str:
         """A sentence of another room in this language; as it is where no message reads like it."""
         text = text if group in LISTS else plain_edges(text)
-        if self.code == "en" or not text:
+        if self.as_made or not text or (self.code == LANGUAGES[0] and group not in _NAMING):
             return text
         if group in LISTS:
             return self._parts(text, *LISTS[group])
         found = recognised(text, group)
-        return text if found is None else self.say(found[0], **found[1])
+        return self.named(text) if found is None else self.say(found[0], **found[1])
 
     def _parts(self, text: str, group: str, between: str) -> str:
         """Each part by itself; a part may hold what stands between them."""
@@ -72,12 +109,19 @@ class Language:
     def _filled(self, key: str, values: Mapping[str, object], *, safe: bool) -> str:
         group, _, name = key.partition(".")
         text = self._messages[group][name].chosen(values)
-        pieces, start = [], 0
+        pieces, start, last = list[str](), 0, ""
         for found in PARAMETER.finditer(text):
-            value = self.form(found[2] or "", values[found[1]])
-            pieces += [text[start : found.start()], _safe(value) if safe else value]
-            start = found.end()
-        return "".join([*pieces, text[start:]])
+            value = self.form(found[2] or "", self._called(values[found[1]], found[2] or ""))
+            pieces += [_joined(last, text[start : found.start()], value)]
+            pieces += [_safe(value) if safe else value]
+            start, last = found.end(), value
+        return "".join([*pieces, _joined(last, text[start:], "")])
+
+    def _called(self, value: object, form: str) -> object:
+        """A value by its title, where it stands as it is, or several of them."""
+        if form == "list" and isinstance(value, Sequence):
+            return [self.named(str(one)) for one in value]
+        return self.named(value) if not form and isinstance(value, str) else value
 
 
 def plain_edges(text: str) -> str:
@@ -85,11 +129,21 @@ def plain_edges(text: str) -> str:
     return " " * text.startswith(" ") + plain(text, _LIMIT * 4)
 
 
+def _joined(before: str, text: str, after: str) -> str:
+    """What stands between two values, without the blank between two Chinese characters."""
+    whole = f"{before[-1:]}{text}{after[:1]}"
+    return _AMONG.sub("", whole)[len(before[-1:]) : -1 if after else None]
+
+
 def _safe(value: str) -> str:
     return str(escape(value if isinstance(value, Markup) else plain_edges(value)))
 
 
+def language(code: str, titles: Mapping[str, str] = MappingProxyType({})) -> Language:
+    """One of `LANGUAGES`, with a job's titles; raises `KeyError` for any other."""
+    return _language(code, tuple(titles.items()))
+
+
 @cache
-def language(code: str) -> Language:
-    """One of `LANGUAGES`; raises `KeyError` for any other."""
-    return Language(code, catalogue(code))
+def _language(code: str, titles: tuple[tuple[str, str], ...]) -> Language:
+    return Language(code, catalogue(code), dict(titles))

@@ -158,7 +158,7 @@ def _sections(t: Language, data: ReportData) -> list[tuple[str, str]]:
     several = len(data.models) > 1
     tasks = list[tuple[str, str]]()
     for place, model in enumerate(data.models):
-        tasks.append((f"task-{place}", model.task if several else t.say("task.scores")))
+        tasks.append((f"task-{place}", t.named(model.task) if several else t.say("task.scores")))
         tasks += [(f"card-{place}", t.say("points.short"))] if model.card else []
     there = [
         ("targets", "targets.title", data.targets),
@@ -250,6 +250,7 @@ def _environment(t: Language) -> Environment:
         "amount": amount,
         "listed": partial(t.form, "list"),
         "sentence": _sentence,
+        "named": t.named,
         "told": t.told,
         "parted": _parted,
         "width": _width,

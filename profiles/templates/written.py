@@ -12,7 +12,9 @@ import pandas as pd
 from federated.approval.policy_file import NEW_POLICY
 from federated.store.files import make_folder, write_atomic
 from profiles.job import Job
+from profiles.language import LANGUAGES
 from profiles.templates.answer import answer
+from profiles.templates.chinese import LANG, chinese_frame, chinese_job, chinese_page, said_of
 from profiles.templates.world import BRANCHES, CUSTOMERS, SHARED, customers, records
 from psi.protocol.errors import MisuseError
 
@@ -27,9 +29,12 @@ TEMPLATES = (
     "company-supply-chain",
 )
 _MEASURED = {"government-unit": ["budget", "tenders_12m", "delay_days"]}
+_BINDS = """Binds the job's logical tables to these files; each party would keep its own.
+# They are invented, and reports say so: your own tables have no `synthetic`."""
+_ABOUT = """What {partner} could put into its policy.toml for this job alone (docs/POLICY.md).
+# Without [[approve]] an officer is asked each time: that is how to begin."""
 POLICY = """\
-# What {partner} could put into policy.toml of its node for this job alone (docs/POLICY.md).
-# Without [[approve]] an officer is asked each time: that is how to begin.
+# {about}
 [proposals]
 purposes = ["{purpose}"]
 
@@ -39,12 +44,14 @@ unlisted = "never"
 """
 
 
-def write_template(name: str, folder: Path) -> None:
+def write_template(name: str, folder: Path, lang: str = LANGUAGES[0]) -> None:
     """Leave a template's files in a folder that is made.
 
     Args:
         name: one of `TEMPLATES`.
         folder: must not be there, or be empty.
+        lang: one of `LANGUAGES`, of everything that people read; keys, columns and codes are the
+            same.
 
     Raises:
         MisuseError: no such template, or a folder with something in it.
@@ -58,9 +65,13 @@ def write_template(name: str, folder: Path) -> None:
         for end in (".toml", ".md")
     )
     make_folder(folder)
-    write_atomic(folder / "job.toml", text)
-    job = Job.load(folder / "job.toml")
+    job, chinese = Job.load(text), lang == LANG
     tables = _tables(name, job)
+    if chinese:
+        job = Job.load(text := chinese_job(text))
+        tables = {table: chinese_frame(frame, job) for table, frame in tables.items()}
+        page = chinese_page(name, job)
+    write_atomic(folder / "job.toml", text)
     for table, frame in tables.items():
         write_atomic(folder / f"{table.replace('.', '_')}.csv", frame.to_csv(index=False))
     about = "synthetic = true\n"
@@ -72,14 +83,14 @@ def write_template(name: str, folder: Path) -> None:
     shown[job.parties[1].table] += _class(name)
     write_atomic(
         folder / "tables.toml",
-        "# Binds the job's logical tables to these files; each party would keep its own.\n"
-        "# They are invented, and reports say so: your own tables have no `synthetic`.\n"
+        f"# {said_of('tables', job.parties[1].name) if chinese else _BINDS}\n"
         + "".join(
             f'\n[{table}]\npath = "{table.replace(".", "_")}.csv"\n{shown.get(table, "")}'
             for table in tables
         ),
     )
-    write_atomic(folder / "policy.toml", _policy(name, job))
+    about = said_of("policy", job.parties[1].name) if chinese else _ABOUT
+    write_atomic(folder / "policy.toml", _policy(name, job, about))
     write_atomic(folder / "README.md", page)
     found = answer(job, tables)
     write_atomic(folder / "answer.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -115,14 +126,14 @@ def _tables(name: str, job: Job) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _policy(name: str, job: Job) -> str:
+def _policy(name: str, job: Job, about: str) -> str:
     partner = job.parties[1]
     use = dict.fromkeys(_MEASURED.get(name, []), "aggregate")
     use |= dict.fromkeys((c for a in job.aggregates for c, _ in a.measures), "aggregate")
     use |= dict.fromkeys(partner.features, "feature")
     columns = ", ".join(f'{column} = "{allowed}"' for column, allowed in use.items())
     return POLICY.format(
-        partner=partner.name,
+        about=about.format(partner=partner.name),
         purpose=job.purpose,
         table=partner.table,
         columns=columns,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.policy_file import NEW_POLICY, load_policy
+from federated.contract.purposes import class_of
 from federated.releases.holdings import Holdings
 from federated.releases.row_bits import row_bits
 from federated.steps.runner import facts_of
@@ -26,6 +28,7 @@ from profiles.templates import TEMPLATES, write_template
 from profiles.templates.world import records
 from psi.protocol.errors import Declined, MisuseError
 
+PARTIES = ("bank", "telecom", "bureau", "fund", "treasury", "buyer", "acquirer")
 QUICK = ("merchant-fee-relief", "government-unit")
 """The others are of the same kinds."""
 
@@ -147,6 +150,53 @@ def test_a_template_asks_what_a_policy_allows(name: str, new: bool, tmp_path: Pa
     if row is not None:
         assert row.allowed is not None
         assert 1.5 < row.asked <= row.allowed
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+WORDS = re.compile(r"[A-Za-z]{3,}")
+KNOWN = {"fedprofile", "UTC", "AUC", "ROC", "Brier", "Kolmogorov", "Smirnov", "DeLong", "PSI"}
+KNOWN |= {"JavaScript", "targets", "csv", "Paillier", "ECDH", "IFMA"}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_in_chinese_is_the_same_job(name: str, tmp_path: Path) -> None:
+    for lang in ("en", "zh"):
+        write_template(name, tmp_path / lang, lang)
+    english, chinese = (Job.load(tmp_path / lang / "job.toml") for lang in ("en", "zh"))
+    assert (chinese.lang, english.lang) == ("zh", "en")
+    for part in ("parties", "align", "trains", "profile", "aggregates"):
+        assert getattr(chinese, part) == getattr(english, part)
+    assert class_of(chinese.purpose) == class_of(english.purpose)
+    called = {"name", "product", "reason", "purpose", "unit"}
+    for line in (tmp_path / "zh" / "job.toml").read_text().splitlines():
+        key, _, value = line.partition(" = ")
+        if "#" in line:
+            assert CHINESE.search(line.partition("#")[2]), line
+        if key in called and value not in ('"name"', '"product"') and value[1:-1] not in PARTIES:
+            assert CHINESE.search(value), line
+    features = {column for party in chinese.parties for column in party.features}
+    assert features | {party.name for party in chinese.parties} <= chinese.titles.keys()
+    page = (tmp_path / "zh" / "README.md").read_text()
+    assert page.startswith(f"# {chinese.name}\n")
+    assert f"--template {name} --lang zh" in page
+    frames = [pd.read_csv(one / "bank_customers.csv") for one in (tmp_path / "en", tmp_path / "zh")]
+    same = [c for c in frames[0] if c not in ("name", "branch", "segment")]
+    pd.testing.assert_frame_equal(frames[0][same], frames[1][same])
+    assert frames[1]["branch"].map(lambda text: bool(CHINESE.search(text))).all()
+
+
+@pytest.mark.slow
+def test_a_report_of_a_template_in_chinese_is_in_chinese(tmp_path: Path) -> None:
+    """All of it that people read before the protocol's own words."""
+    folder = tmp_path / "churn"
+    called("new", "job", "--template", "consumer-churn", "--lang", "zh", "--out", folder)
+    tables = ["--tables", folder / "tables.toml"]
+    called("run", folder / "job.toml", *tables, "--out", folder / "out", "--quiet")
+    (sheet, *_) = (folder / "out" / "managers").iterdir()
+    report = (folder / "out" / "report.html").read_text().split('<section id="match"')[0]
+    for page in (report, sheet.read_text()):
+        text = re.sub(r"<(style|script|code)[^>]*>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+        assert set(WORDS.findall(text)) <= KNOWN
 
 
 def test_days_to_pay_are_days() -> None:

@@ -169,8 +169,7 @@ def test_forget_reaches_branches_and_pages(tmp_path: Path) -> None:
 def test_a_page_of_a_branch_speaks_from_the_catalogue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("profiles.report.render.language", lambda code: marked())
-    monkeypatch.setattr("profiles.manager_pages.language", lambda code: marked())
+    monkeypatch.setattr("profiles.job.language", lambda code, titles: marked())
     outputs(tmp_path)
     names = r"(Ann|Bo/|Hill|relief|phone|churn|C\d|\+47 \d|bank · .*|retention · .*|x|bureau)"
     for page in (tmp_path / "managers" / "Ann.html", *(tmp_path / "branches").glob("Hill*/*.html")):

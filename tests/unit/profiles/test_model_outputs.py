@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from federated.scoring.store import ModelStore
 from federated.tables.encoding import Encoder
 from profiles.cli import app
+from profiles.job import Job
 from profiles.language import language
 from profiles.model_outputs import NONE_KEPT, KeptCut, ModelOutputs, segments_of_models
 from profiles.score_job import job_text
@@ -50,11 +51,13 @@ def stored(folder: Path, outputs: ModelOutputs) -> ModelStore:
 
 
 def test_rows_of_the_training_are_in_the_segments_that_it_made(tmp_path: Path) -> None:
-    store = stored(tmp_path, ModelOutputs(lang="zh", cut=KEPT))
+    store = stored(tmp_path, ModelOutputs(lang="zh", cut=KEPT, titles={"age": "年龄"}))
     read = ModelOutputs.read(store, part().id)
     assert read is not None
     assert read.cut is not None
-    assert read.lang == "zh"
+    assert (read.lang, read.titles) == ("zh", {"age": "年龄"})
+    said = job_text(part(), titles=read.titles)
+    assert Job.load(said).titles == read.titles
     again = read.cut.cut(PEOPLE)
     assert np.array_equal(again.number, FOUND.number)
     assert (again.descriptions, again.numbers, again.sizes) == (
