@@ -140,7 +140,12 @@ def _safe(value: str) -> str:
 
 
 def language(code: str, titles: Mapping[str, str] = MappingProxyType({})) -> Language:
-    """One of `LANGUAGES`, with a job's titles; raises `KeyError` for any other."""
+    """One of the languages.
+
+    Args:
+        code: one of `LANGUAGES`; raises `KeyError` for any other.
+        titles: what a job calls columns, tasks and parties.
+    """
     return _language(code, tuple(titles.items()))
 
 
