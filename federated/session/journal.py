@@ -236,7 +236,7 @@ class Journal:
                 self._ends[peer] = self._firm[peer] = self._logs[peer].tell()
                 sync_folder(self.folder)
             self._logs[peer].write(len(frame).to_bytes(_SIZE, "little"))
-            self._logs[peer].write(frame)
+            self._logs[peer].write(frame)  # before its digest, which another thread may be at
             self._fresh.setdefault(peer, hashlib.sha256()).update(_name(frame, known))
         except OSError as error:
             raise disk_failed(f"journal {self.folder}", error) from None

@@ -8,7 +8,7 @@ Handshake, once a job and pair (the name that sorts first is the initiator):
 Both signatures are by the pinned sealing keys and cover the session and both names; the
 responder's covers the whole transcript. Keys come from HKDF-SHA256 over both shared secrets,
 with the transcript's hash as salt: one root key a direction, and an exporter. Frames of the count
-are sealed by ChaCha20-Poly1305 with counter nonces, under a key of the life of the party that seals
+are sealed by AES-256-GCM with counter nonces, under a key of the life of the party that seals
 them: from the root and a random salt that goes with each frame. So a party that goes on from an
 older copy of itself uses no key and nonce for two texts, whatever it is told. A farewell or a note
 of progress has a key of its own, from the root and a salt as well. A recording is safe unless
@@ -19,21 +19,23 @@ Every frame's associated data binds session, contract hash, step, sequence, coun
 and receiver. Beside the payload a frame carries that salt and a head of its sender's ledger, sealed
 under the same key with nonces of its own, so that a large payload is not copied for it.
 
-Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, RFC 8439.
+Sources: SIGMA (Krawczyk 2003), FIPS 203, RFC 7748, RFC 5869, NIST SP 800-38D.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -50,6 +52,7 @@ __all__ = [
     "NotOpened",
     "Sealed",
     "SealedFrame",
+    "digest_ahead",
     "frame_step",
 ]
 
@@ -63,8 +66,10 @@ ASIDE = 2**40
 _M = TypeVar("_M")
 
 _SALT = _DIGEST = 32
-_ASIDE_LABEL = b"fedprofile aside v1"
-_LIFE_LABEL = b"fedprofile life v1"
+_ASIDE_LABEL = b"fedprofile aside v2"
+_LIFE_LABEL = b"fedprofile life v2"
+_LARGE = 1 << 18
+"""Bytes that are worth a thread."""
 _MOST_LIVES = 64
 """Of which a key is kept; more are derived again."""
 
@@ -273,8 +278,8 @@ class Channel:
         self.me, self.peer = me, peer
         self._keys = (state.key_out, state.key_in, state.exporter)
         self._salt = secrets.token_bytes(_SALT)
-        self._out = ChaCha20Poly1305(_salted(state.key_out, self._salt, _LIFE_LABEL))
-        self._lives: dict[bytes, ChaCha20Poly1305] = {}
+        self._out = AESGCM(_salted(state.key_out, self._salt, _LIFE_LABEL))
+        self._lives: dict[bytes, AESGCM] = {}
         self._sent = state.sent
         self._received = bytearray(state.received)  # saved whole at every point: no list of them
         self.contract = state.contract
@@ -307,7 +312,7 @@ class Channel:
         binds the session but no contract, so that it opens before and after one is signed.
         """
         salt = random(_SALT)
-        cipher = ChaCha20Poly1305(_salted(self._keys[0], salt, _ASIDE_LABEL))
+        cipher = AESGCM(_salted(self._keys[0], salt, _ASIDE_LABEL))
         frame = _sealed(cipher, 0, _header(envelope, ASIDE), envelope.payload, head, _ASIDE_LABEL)
         return replace(frame, sealed=salt + frame.sealed)
 
@@ -322,7 +327,7 @@ class Channel:
             raise PeerError("frame for another channel", step=frame.step)
         if frame.counter == ASIDE:
             salt, inner = frame.sealed[:_SALT], replace(frame, sealed=frame.sealed[_SALT:])
-            cipher = ChaCha20Poly1305(_salted(self._keys[1], salt, _ASIDE_LABEL))
+            cipher = AESGCM(_salted(self._keys[1], salt, _ASIDE_LABEL))
             return self._opened(inner, *_decrypted(inner, cipher, 0, _ASIDE_LABEL))
         if frame.counter < self.opened:
             at = frame.counter * _DIGEST
@@ -333,6 +338,7 @@ class Channel:
         if frame.counter > self.opened:
             found, expected = frame.counter, self.opened
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
+        digest_ahead(frame)
         envelope = self._opened(frame, *self._read(frame))
         self._received += frame.digest
         return envelope
@@ -348,7 +354,7 @@ class Channel:
     def recall(self, frame: SealedFrame) -> bytes:
         """The payload of a frame that this end has sealed under the present contract."""
         key = _salted(self._keys[0], frame.head[:_SALT], _LIFE_LABEL)  # of this life or another
-        cipher, nonce = ChaCha20Poly1305(key), _nonce(frame.counter)
+        cipher, nonce = AESGCM(key), _nonce(frame.counter)
         return _decrypt(cipher, nonce, frame.sealed, frame, self._label())
 
     def _opened(self, frame: SealedFrame, payload: bytes, head: bytes) -> Envelope:
@@ -363,7 +369,7 @@ class Channel:
         cipher = self._lives.get(salt)
         if cipher is not None:
             return _decrypted(inner, cipher, frame.counter, self._label())
-        cipher = ChaCha20Poly1305(_salted(self._keys[1], salt, _LIFE_LABEL))
+        cipher = AESGCM(_salted(self._keys[1], salt, _LIFE_LABEL))
         found = _decrypted(inner, cipher, frame.counter, self._label())
         if len(self._lives) < _MOST_LIVES:  # of lives that there are, not of salts made up
             self._lives[salt] = cipher
@@ -388,6 +394,18 @@ class Channel:
         return b"fedprofile frame v1" + self.contract
 
 
+def digest_ahead(frame: SealedFrame) -> None:
+    """Begin to hash a large frame, by another thread: whoever needs its digest waits for it."""
+    if len(frame.sealed) >= _LARGE:
+        _hashing(os.getpid()).submit(lambda: frame.digest)
+
+
+@cache
+def _hashing(process: int) -> ThreadPoolExecutor:
+    del process  # a forked child has none of its parent's threads
+    return ThreadPoolExecutor(1, thread_name_prefix="digest")
+
+
 def frame_step(data: bytes) -> str:
     """The step that a frame names on its outside; "handshake" where nothing is sealed yet."""
     if peek(data) is not SealedFrame:
@@ -410,7 +428,7 @@ def _header(envelope: Envelope, counter: int) -> SealedFrame:
 
 
 def _sealed(
-    cipher: ChaCha20Poly1305,
+    cipher: AESGCM,
     number: int,
     header: SealedFrame,
     payload: bytes,
@@ -422,9 +440,7 @@ def _sealed(
     return replace(header, sealed=sealed, head=cipher.encrypt(_head_nonce(number), head, bound))
 
 
-def _decrypt(
-    cipher: ChaCha20Poly1305, nonce: bytes, data: bytes, frame: SealedFrame, label: bytes
-) -> bytes:
+def _decrypt(cipher: AESGCM, nonce: bytes, data: bytes, frame: SealedFrame, label: bytes) -> bytes:
     try:
         return cipher.decrypt(nonce, data, label + encode(replace(frame, sealed=b"", head=b"")))
     except InvalidTag:
@@ -432,7 +448,7 @@ def _decrypt(
 
 
 def _decrypted(
-    frame: SealedFrame, cipher: ChaCha20Poly1305, number: int, label: bytes
+    frame: SealedFrame, cipher: AESGCM, number: int, label: bytes
 ) -> tuple[bytes, bytes]:
     """Payload and head of a frame without its salt. Raises `NotOpened`."""
     payload = _decrypt(cipher, _nonce(number), frame.sealed, frame, label)

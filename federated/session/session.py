@@ -54,6 +54,7 @@ R = TypeVar("R")
 
 TIMEOUT = 3600.0
 
+_NAMING = "naming"
 _RESULTS_KEY = b"fedprofile result key v1\n"
 
 
@@ -176,7 +177,8 @@ class Session:
 
     def context(self, step: str) -> Context:
         """What a role of this session is built with."""
-        return Context(self.id, step, self.name, self.random, self._journal.spool(step))
+        naming = self.keep(_NAMING, lambda: self.random(32))
+        return Context(self.id, step, self.name, self.random, self._journal.spool(step), naming)
 
     def tables(self, source: Source) -> KeptTables:
         """This job's own copy of the tables of `source`: in its journal, and gone with it."""

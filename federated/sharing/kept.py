@@ -107,7 +107,9 @@ def batch_nonce(transcript: Transcript, name: str, *values: Lanes) -> bytes:
     """The nonce of a batch of these values."""
     text = hashlib.sha256()
     for each in values:
-        text.update(np.ascontiguousarray(each, "<u8").data)
+        kind = each.dtype.newbyteorder("<")
+        text.update(f"{kind.str} {each.size} ".encode())
+        text.update(np.ascontiguousarray(each, kind).data)
     return transcript.draw(f"batch {name} {text.hexdigest()}", NONCE)
 
 

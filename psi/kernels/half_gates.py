@@ -7,6 +7,9 @@ product of wires with labels a, b for 0, and colours p, q of these, is
 
 and has the label H(a, j) + p G + H(b, j') + q (F + a) for 0. Labels are `uint64[n, 2]`.
 
+A chain is what adders and comparisons are made of: c is first 0, and each bit adds the product of
+a and b to it, to which c was added before: to b, or to `both`.
+
 Source: S. Zahur, M. Rosulek, D. Evans, "Two halves make a whole", 2015 (eprint 2014/756).
 """
 
@@ -22,7 +25,7 @@ from psi.kernels.aes_streams import BLOCKS, encrypt_blocks, expand_key
 from psi.kernels.cache import kernel, part
 from psi.kernels.simd import block_path, readonly
 
-__all__ = ["PER_KEY", "evaluated", "garbled"]
+__all__ = ["PER_KEY", "evaluated", "evaluated_chain", "garbled", "garbled_chain"]
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Keys = np.ndarray[Any, np.dtype[np.uint8]]
@@ -38,7 +41,7 @@ def _put(room, at, x0, x1, tweak, half):  # type: ignore[no-untyped-def]
     room[at + 1] = x0
 
 
-@kernel
+@part
 def _garble(a, b, delta, keys, gates, out):  # type: ignore[no-untyped-def]
     n, step = a.shape[0], BLOCKS // 4
     room, made = np.zeros(2 * BLOCKS, np.uint64), np.zeros(2 * BLOCKS, np.uint64)
@@ -70,7 +73,7 @@ def _garble(a, b, delta, keys, gates, out):  # type: ignore[no-untyped-def]
                 out[j, w] = h0 ^ (garbler & on_a) ^ h2 ^ ((evaluator ^ a[j, w]) & on_b)
 
 
-@kernel
+@part
 def _evaluate(a, b, keys, gates, out):  # type: ignore[no-untyped-def]
     n, step = a.shape[0], BLOCKS // 2
     room, made = np.zeros(2 * BLOCKS, np.uint64), np.zeros(2 * BLOCKS, np.uint64)
@@ -93,6 +96,44 @@ def _evaluate(a, b, keys, gates, out):  # type: ignore[no-untyped-def]
                 h0 = made[at + w] ^ room[at + w]
                 h1 = made[at + 2 + w] ^ room[at + 2 + w]
                 out[j, w] = h0 ^ (gates[j, w] & on_a) ^ h1 ^ ((gates[n + j, w] ^ a[j, w]) & on_b)
+
+
+@part
+def _link(first, second, both, bit, out, a, b):  # type: ignore[no-untyped-def]
+    """The wires of a bit's product."""
+    for j in range(a.shape[0]):
+        for w in range(2):
+            a[j, w], b[j, w] = first[bit, j, w], second[bit, j, w]
+            if bit:
+                b[j, w] ^= out[bit - 1, j, w]
+                if both:
+                    a[j, w] ^= out[bit - 1, j, w]
+
+
+@part
+def _add(bit, out):  # type: ignore[no-untyped-def]
+    if bit:
+        for j in range(out.shape[1]):
+            for w in range(2):
+                out[bit, j, w] ^= out[bit - 1, j, w]
+
+
+@kernel
+def _garble_chain(first, second, both, delta, keys, gates, out):  # type: ignore[no-untyped-def]
+    a, b = np.empty(out.shape[1:], np.uint64), np.empty(out.shape[1:], np.uint64)
+    for bit in range(out.shape[0]):
+        _link(first, second, both, bit, out, a, b)
+        _garble(a, b, delta, keys[bit], gates[bit], out[bit])
+        _add(bit, out)
+
+
+@kernel
+def _evaluate_chain(first, second, both, keys, gates, out):  # type: ignore[no-untyped-def]
+    a, b = np.empty(out.shape[1:], np.uint64), np.empty(out.shape[1:], np.uint64)
+    for bit in range(out.shape[0]):
+        _link(first, second, both, bit, out, a, b)
+        _evaluate(a, b, keys[bit], gates[bit], out[bit])
+        _add(bit, out)
 
 
 def _hashed(blocks: Words, keys: Keys) -> Words:
@@ -126,9 +167,8 @@ def garbled(a: Words, b: Words, delta: Words, keys: Keys) -> tuple[Words, Words]
         evaluator = told[2] ^ told[3] ^ a
         out = told[0] ^ (garbler & _on(a)) ^ told[2] ^ ((evaluator ^ a) & _on(b))
         return out, np.concatenate([garbler, evaluator])
-    out, gates = np.empty_like(a), np.empty((2 * len(a), 2), np.uint64)
-    _garble(readonly(a), readonly(b), readonly(delta), _words(keys), gates, out)
-    return out, gates
+    found, gates = garbled_chain(a[None], b[None], delta, keys[None], both=False)
+    return found[0], gates[0]
 
 
 def evaluated(a: Words, b: Words, gates: Words, keys: Keys) -> Words:
@@ -139,8 +179,39 @@ def evaluated(a: Words, b: Words, gates: Words, keys: Keys) -> Words:
         return np.asarray(
             told[0] ^ (garbler & _on(a)) ^ told[1] ^ ((evaluator ^ a) & _on(b)), np.uint64
         )
-    out = np.empty_like(a)
-    _evaluate(readonly(a), readonly(b), _words(keys), readonly(gates), out)
+    return np.asarray(evaluated_chain(a[None], b[None], gates[None], keys[None], both=False)[0])
+
+
+def garbled_chain(
+    a: Words, b: Words, delta: Words, keys: Keys, *, both: bool
+) -> tuple[Words, Words]:
+    """Labels for 0 of a chain after each bit, `uint64[bits, n, 2]`, and its gates `[bits, 2n, 2]`.
+
+    a, b are `uint64[bits, n, 2]`, `keys: uint8[bits, k, 16]`.
+    """
+    bits, rows, _ = a.shape
+    out, gates = np.empty(a.shape, np.uint64), np.empty((bits, 2 * rows, 2), np.uint64)
+    if block_path() != "portable":
+        _garble_chain(readonly(a), readonly(b), both, readonly(delta), _words(keys), gates, out)
+        return out, gates
+    last = np.zeros((rows, 2), np.uint64)
+    for bit, own in enumerate(keys):
+        first = a[bit] ^ last if both else a[bit]
+        made, gates[bit] = garbled(first, b[bit] ^ last, delta, own)
+        out[bit] = last = made ^ last
+    return out, gates
+
+
+def evaluated_chain(a: Words, b: Words, gates: Words, keys: Keys, *, both: bool) -> Words:
+    """The labels of a chain after each bit, from the one of each wire that is known."""
+    out = np.empty(a.shape, np.uint64)
+    if block_path() != "portable":
+        _evaluate_chain(readonly(a), readonly(b), both, _words(keys), readonly(gates), out)
+        return out
+    last = np.zeros(a.shape[1:], np.uint64)
+    for bit, own in enumerate(keys):
+        first = a[bit] ^ last if both else a[bit]
+        out[bit] = last = evaluated(first, b[bit] ^ last, gates[bit], own) ^ last
     return out
 
 

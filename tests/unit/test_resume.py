@@ -95,6 +95,7 @@ class Party(threading.Thread):
         super().__init__(daemon=True)
         self.home, self.party, self.router, self.nonce = home, name, router, nonce
         self.fatal, self.lives, self.resumed, self.total = fatal, 0, 0, 0
+        self.namings: set[bytes] = set()
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -110,6 +111,7 @@ class Party(threading.Thread):
             self.resumed += session.resumed
             try:
                 session.connect()
+                self.namings.add(session.context("one").naming)
                 self.total = sum(
                     session.run(step, Exchange(session.context(step), session.peers))
                     for step in ("one", "two", "three")
@@ -144,6 +146,7 @@ def test_a_killed_party_comes_back(tmp_path: Path, victim: str, fatal: int) -> N
         assert not party.is_alive()
         assert party.error is None, [(p.party, p.error) for p in parties.values()]
         assert party.total == 6
+        assert len(party.namings) == 1  # large messages have the same names in all its lives
     ledgers = {name: tmp_path / name / "ledger.jsonl" for name in NAMES}
     for name, ledger in ledgers.items():
         verify_ledger(ledger, PINNED[name])

@@ -23,21 +23,14 @@ MAGNITUDE_BITS = 14
 
 def added(engine: Engine, x: Words, y: Words) -> Words:
     """x + y modulo 2^bits, of wires `[bits, ...]`."""
-    total = [x[0] ^ y[0]]
-    carry = engine.product(x[0], y[0])
-    for bit in range(1, len(x)):
-        total.append(x[bit] ^ y[bit] ^ carry)
-        if bit + 1 < len(x):
-            carry = carry ^ engine.product(x[bit] ^ carry, y[bit] ^ carry)
-    return np.stack(total)
+    total = x ^ y
+    total[1:] ^= engine.chain(x[:-1], y[:-1], both=True)
+    return total
 
 
 def _less(engine: Engine, x: Words, y: Words) -> Words:
     """Whether x < y, unsigned."""
-    less = engine.product(x[0] ^ y[0], y[0])
-    for bit in range(1, len(x)):
-        less = less ^ engine.product(x[bit] ^ y[bit], y[bit] ^ less)
-    return less
+    return np.asarray(engine.chain(x ^ y, y, both=False)[-1])
 
 
 def _selected(engine: Engine, choice: Words, x: Words, y: Words) -> Words:

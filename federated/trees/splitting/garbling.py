@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.sharing.keys import public_keys
-from psi.kernels.half_gates import PER_KEY, evaluated, garbled
+from psi.kernels.half_gates import PER_KEY, evaluated, evaluated_chain, garbled, garbled_chain
 from psi.protocol import PeerError
 
 __all__ = ["Engine", "Evaluator", "Garbler", "coloured", "digests"]
@@ -33,6 +33,12 @@ class Engine(Protocol):
 
     def product(self, a: Words, b: Words) -> Words:
         """Of wires of one shape, each."""
+
+    def chain(self, a: Words, b: Words, *, both: bool) -> Words:
+        """c after each bit of `uint64[bits, ..., 2]`: first 0, and more by the product of a and b.
+
+        c is added to b before, and to a where it is `both`.
+        """
 
 
 def coloured(labels: Words) -> Bits:
@@ -62,6 +68,12 @@ class _Keys:
         self._calls += 1
         return public_keys(self._nonce, f"gates {self._calls}", -(-products // PER_KEY))
 
+    def of_chain(self, bits: int, products: int) -> Bits:
+        """Of a call with so many products of each bit, `uint8[bits, k, 16]`."""
+        self._calls += 1
+        each = -(-products // PER_KEY)
+        return public_keys(self._nonce, f"gates {self._calls}", bits * each).reshape(bits, each, 16)
+
 
 class Garbler:
     """Makes gates; `gates` has them, `uint64[n, 2]` blocks, in the order of the circuit."""
@@ -82,6 +94,14 @@ class Garbler:
         self._made.append(gates)
         return out.reshape(a.shape)
 
+    def chain(self, a: Words, b: Words, *, both: bool) -> Words:
+        """See `Engine`."""
+        first, second = _wires(a, a.shape), _wires(b, a.shape)
+        keys = self._keys.of_chain(*first.shape[:2])
+        out, gates = garbled_chain(first, second, self._delta, keys, both=both)
+        self._made.append(gates.reshape(-1, 2))
+        return out.reshape(a.shape)
+
 
 class Evaluator:
     """Uses gates up, in the order of the circuit."""
@@ -92,13 +112,31 @@ class Evaluator:
     def product(self, a: Words, b: Words) -> Words:
         """See `Engine`. Raises `PeerError` where no gates are left."""
         first, second = a.reshape(-1, 2), b.reshape(-1, 2)
-        found = self._gates[self._at : self._at + 2 * len(first)]
-        if len(found) != 2 * len(first):
+        found = self._next(len(first))
+        return evaluated(first, second, found, self._keys.next(len(first))).reshape(a.shape)
+
+    def chain(self, a: Words, b: Words, *, both: bool) -> Words:
+        """See `Engine`. Raises `PeerError` where no gates are left."""
+        first, second = _wires(a, a.shape), _wires(b, a.shape)
+        bits, count, _ = first.shape
+        found = self._next(bits * count).reshape(bits, 2 * count, 2)
+        keys = self._keys.of_chain(bits, count)
+        return evaluated_chain(first, second, found, keys, both=both).reshape(a.shape)
+
+    def _next(self, products: int) -> Words:
+        found = self._gates[self._at : self._at + 2 * products]
+        if len(found) != 2 * products:
             raise PeerError("fewer gates than the circuit has")
         self._at += len(found)
-        return evaluated(first, second, found, self._keys.next(len(first))).reshape(a.shape)
+        return found
 
     def end(self) -> None:
         """Raise `PeerError` where gates are left."""
         if self._at != len(self._gates):
             raise PeerError("more gates than the circuit has")
+
+
+def _wires(labels: Words, shape: tuple[int, ...]) -> Words:
+    """`uint64[bits, n, 2]` of labels that may lack an axis' length."""
+    count = int(np.prod(shape[1:-1]))
+    return np.broadcast_to(labels, shape).reshape(shape[0], count, 2)

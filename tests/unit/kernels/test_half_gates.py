@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from psi.kernels import half_gates
-from psi.kernels.half_gates import PER_KEY, evaluated, garbled
+from psi.kernels.half_gates import (
+    PER_KEY,
+    evaluated,
+    evaluated_chain,
+    garbled,
+    garbled_chain,
+)
 
 
 def drawn(count: int) -> tuple[Any, Any, Any, Any]:
@@ -32,3 +38,29 @@ def test_products_on_all_paths(count: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert np.array_equal(again, out)
     assert np.array_equal(same, gates)
     assert np.array_equal(evaluated(a, b, gates, keys), out)
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize(("bits", "count"), [(0, 3), (1, 1), (3, 7), (5, PER_KEY + 5)])
+def test_chains_are_products_one_after_the_other(
+    bits: int, count: int, monkeypatch: pytest.MonkeyPatch, *, both: bool
+) -> None:
+    rng = np.random.default_rng(count)
+    a, b = rng.integers(0, 2**64, (2, bits, count, 2), dtype=np.uint64)
+    x, y = rng.integers(0, 2, (2, bits, count, 1), dtype=np.uint64)
+    delta = drawn(1)[2]
+    keys = rng.integers(0, 256, (bits, -(-count // PER_KEY), 16), dtype=np.uint8)
+    out, gates = garbled_chain(a, b, delta, keys, both=both)
+    found = evaluated_chain(a ^ delta * x, b ^ delta * y, gates, keys, both=both)
+    last, value = np.zeros((count, 2), np.uint64), np.zeros((count, 1), np.uint64)
+    for bit in range(bits):
+        first, side = (a[bit] ^ last, x[bit] ^ value) if both else (a[bit], x[bit])
+        made, own = garbled(first, b[bit] ^ last, delta, keys[bit])
+        assert np.array_equal(gates[bit], own)
+        last, value = made ^ last, side & (y[bit] ^ value) ^ value
+        assert np.array_equal(out[bit], last)
+        assert np.array_equal(found[bit], last ^ delta * value)
+    monkeypatch.setattr(half_gates, "block_path", lambda: "portable")
+    again = garbled_chain(a, b, delta, keys, both=both)
+    assert all(np.array_equal(one, other) for one, other in zip(again, (out, gates), strict=True))
+    assert np.array_equal(evaluated_chain(a, b, gates, keys, both=both), out)
