@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from federated.node.own_runs import GONE, waits_for
 from federated.session.journal import can_resume, stop_file
 from federated.session.over import why_halted, why_over
-from federated.session.progress import APPROVAL, AWAY, CALLED, OFFLINE
 from federated.store.files import disk_failed, make_folder, private_file, write_atomic
 from profiles.extends import whole_text
 from psi.protocol import InputError, JobError, MisuseError
@@ -47,8 +47,9 @@ class Started:
 
 @dataclass(kw_only=True)
 class Run:
-    """One run. `state` is running, done, failed, refused (by a rule or a person) or stopped; `at`
-    holds step and share by party, `direct` whom it reaches without the hub now."""
+    """One run. `state` is running, done, failed, refused (by a rule or a person) or stopped, as its
+    process said last: what it is for every screen says `federated.node.states`. `at` holds step and
+    share by party, `since` when that step began, `direct` whom it reaches without the hub now."""
 
     session: str
     job: str
@@ -61,6 +62,7 @@ class Run:
     error: str = ""
     hint: str = ""
     at: dict[str, tuple[str, float]] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
     direct: list[str] = field(default_factory=list)
 
     @property
@@ -77,14 +79,8 @@ class Run:
         """Whom everybody waits for, in words; empty if all of them are at work."""
         if self.state != "running":
             return []
-        words = {
-            CALLED: "{}'s node to answer",
-            APPROVAL: "{}'s officer",
-            AWAY: "{} to connect to the hub",
-            OFFLINE: "the hub, which {}'s node does not reach",
-        }
-        at = {name: self.at.get(name, ("", 0.0))[0] for name in self.parties}
-        return [words[step].format(name) for name, step in at.items() if step in words]
+        at = {name: step for name, (step, _) in self.at.items()}
+        return list(waits_for(self.parties, at).values())
 
 
 class RunFolder:
@@ -121,6 +117,8 @@ class RunFolder:
                 return
             before = self._run.at.get(party, ("", 0.0))[0]
             self._run.at[party] = (step, round(share, 3))
+            if step != before:
+                self._run.since[party] = int(time.time())
             if step == before and time.monotonic() - self._written < EVERY:
                 return
             self._write()
@@ -148,7 +146,7 @@ class RunFolder:
         """What the folder says; raises `InputError` if it is no run."""
         run = self._read()
         if run.state == "running" and not self.alive():
-            run.state, run.error = "failed", why_over(self.path) or "its process has ended"
+            run.state, run.error = "failed", why_over(self.path) or GONE
         return run
 
     def _read(self) -> Run:

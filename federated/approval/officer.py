@@ -212,6 +212,7 @@ class NodeDecider:
             Quota(self.home / "quota.json", self.clock).foresee(contract, policy)
         except Declined as no:
             return Decision(False, "policy", no.message)
+        request = self.inbox(policy).first(request)  # a restart does not begin it anew
         with locked(self.home / "quota.lock"):  # a rule's jobs are counted and put on file together
             by, rule = "", None
             if not own or self.asker is not None:
@@ -301,7 +302,6 @@ class NodeDecider:
 
     def _wait(self, request: Request, policy: Policy, stop: threading.Event) -> Decision:
         inbox = self.inbox(policy)
-        request = inbox.first(request)  # a restart does not begin the wait anew
         ends = self._until(request, policy)
         inbox.put(request, ends, asker=self.asker)
         watched = _Watched(self.home / "policy.toml", policy)

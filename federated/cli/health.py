@@ -39,10 +39,10 @@ def hub_health(home: HubFolder = Path("fedprofile-hub"), as_json: AsJson = False
 
 def health_of_node(place: NodeHome) -> Health:
     """A node's health, from its folder and from what runs in it."""
-    from federated.approval.inbox import Inbox
+    from federated.cli.jobs_here import rows_at
     from federated.node.health import node_health as measured
     from federated.node.home import MOUNTED
-    from federated.node.job_rows import job_rows
+    from federated.node.job_rows import Running
     from federated.wire.certificates import read_certificate
     from federated.wire.local import ask
     from psi.protocol import FedprofileError
@@ -57,22 +57,7 @@ def health_of_node(place: NodeHome) -> Health:
             expires = read_certificate(place.certificate.read_bytes()).not_valid_after_utc
         except (OSError, FedprofileError):
             expires = None
-    running = {job["session"]: job for job in (live or {}).get("jobs", ())}
-    rows = job_rows(Inbox(place.desk, _counting(place)), place, running)
-    return measured(place, rows, live, expires)
-
-
-def _counting(place: NodeHome) -> Any:
-    from federated.approval.officer import counts
-    from federated.approval.policy import Policy
-    from federated.approval.policy_file import load_policy
-    from federated.keys.officers import load_officers
-    from psi.protocol import FedprofileError
-
-    try:
-        return counts(load_policy(place.policy), load_officers(place.path))
-    except FedprofileError:
-        return counts(Policy())  # that the file is wrong is told beside
+    return measured(place, rows_at(place, Running.of(live) if live else None), live, expires)
 
 
 def health_of_hub(place: HubHome) -> Health:

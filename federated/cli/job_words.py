@@ -7,8 +7,6 @@ from typing import Any
 
 __all__ = ["bare", "cells_of", "described", "stands", "width_of"]
 
-_TELL_WHY = ("refused", "failed", "denied", "expired", "interrupted", "left")
-
 
 def cells_of(row: dict[str, Any]) -> tuple[str, str, str]:
     """State, proposer and the rest of a line of `jobs`."""
@@ -17,8 +15,7 @@ def cells_of(row: dict[str, Any]) -> tuple[str, str, str]:
     step = f" {plain(row['step'], 60)}" if row["state"] == "running" else ""
     what = f'"{plain(row["job"], 60)}" for "{plain(row["purpose"], 40)}"' if row["job"] else ""
     what += f", directly with {plain(', '.join(row['direct']))}" if row["direct"] else ""
-    tells = row["state"] in _TELL_WHY or not row["live"]
-    said = [plain(row["why"], 200)] if row["why"] and tells else []
+    said = [plain(row["why"], 200)] if row["why"] else []
     if row["state"] in ("interrupted", "approved") and row["next"]:
         said.append(plain(row["next"]))
     more = "; ".join(said)
@@ -40,7 +37,7 @@ def bare(row: dict[str, Any], home: Path) -> list[str]:
     state, named = row["state"], bool(row["job"])
     what = f' "{plain(row["job"])}" for "{plain(row["purpose"])}"' if named else ""
     does = "calls" if state == "called" else "proposed" if named else "called"
-    early = state in ("refused", "failed") and row["by"] in ("", "policy", "guard")
+    early = state in ("refused", "failed") and not row["asked"]
     when = " before an officer was asked" if early and row["why"] != OTHER_VERSION else ""
     return [
         f"{plain(row['proposer'], 64)} {does} {row['id']}{what}",
@@ -54,7 +51,7 @@ def stands(row: dict[str, Any], when: str = "") -> str:
     from federated.node.states import STATES
     from federated.text import plain
 
-    said = [plain(row[name], 200) for name in ("why", "next") if row[name]]
+    said = [plain(row[name], 400) for name in ("why", "next") if row[name]]
     return f"{row['state']}{when}: {'; '.join(said) or STATES[row['state']]}"
 
 
@@ -112,6 +109,9 @@ def described(entry: Any, place: Any, row: dict[str, Any]) -> list[str]:
     if row["state"] != "waiting":
         lines.append(stands(row))
     elif entry.word is None:
+        if not row["next"].endswith(request.id):
+            lines.append(row["next"])
+        lines += [plain(row["why"], 400)] if row["why"] else []
         lines.append(f"waits for an officer until {when(entry.ends)}:")
         lines.append(f"  fedprofile node rehearse {request.id} --home {place.path}")
         signed = " --key FILE" * bool(load_officers(place.path))

@@ -18,7 +18,6 @@ Home = Annotated[
     typer.Option("--home", help="The node's folder.", readable=False),  # 0710 for officers
 ]
 HOME = Path("fedprofile-node")
-UNACCEPTED = "this folder is a copy that nobody has accepted, and nothing goes on in it"
 Job = Annotated[str, typer.Argument(help="The first digits of the job, as `jobs` shows them.")]
 Key = Annotated[
     Path | None,
@@ -44,18 +43,22 @@ def jobs(home: Home = HOME, as_json: AsJson = False) -> None:
     import json
 
     from federated.cli.job_words import cells_of, width_of
+    from federated.cli.jobs_here import running_at
     from federated.cli.lists import padded
-    from federated.node.job_rows import job_rows
+    from federated.node.job_rows import UNACCEPTED, job_rows
     from federated.node.lives import waits_for_word
     from federated.text import plain
 
     inbox, place = inbox_of(home, lists=True)
-    rows = job_rows(inbox, place, live_jobs(place.path))
+    live = running_at(place.path)
+    rows = job_rows(inbox, place, live)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
     if waits_for_word(place.path):
         typer.echo(f"{UNACCEPTED}: fedprofile node accept-copy --home {home}", err=True)
+    if live is not None and live.away:
+        typer.echo(f"{plain(live.away, 200)}; jobs go on by themselves once it is", err=True)
     if inbox.paused is not None:
         typer.echo(f"paused by {inbox.paused['by']}: {plain(str(inbox.paused['why']))}")
     cells = [cells_of(row) for row in rows]
@@ -279,21 +282,11 @@ def _key_of(place: Any, file: Path | None, passphrase_file: Path | None) -> Any:
 
 
 def _rows(home: Path) -> list[dict[str, Any]]:
+    from federated.cli.jobs_here import running_at
     from federated.node.job_rows import job_rows
 
     inbox, place = inbox_of(home)
-    return job_rows(inbox, place, live_jobs(place.path))
-
-
-def live_jobs(home: Path) -> dict[str, dict[str, Any]] | None:
-    """What the running node plays, by session; None where no node runs here."""
-    from federated.wire.local import ask
-    from psi.protocol import EnvironmentFailed
-
-    try:
-        return {job["session"]: job for job in ask(home / "node.sock", op="status")["jobs"]}
-    except EnvironmentFailed:
-        return None
+    return job_rows(inbox, place, running_at(place.path))
 
 
 def _open_for_a_word(home: Path, entry: Any) -> str:
@@ -304,7 +297,12 @@ def _open_for_a_word(home: Path, entry: Any) -> str:
     row = _row_of(home, entry)
     if row["state"] not in ("waiting", "left"):
         why = f": {plain(row['why'], 200)}" if row["why"] else ""
-        raise MisuseError(f"{row['id']} is {row['state']} already{why}")
+        name, ends = row["id"], row["state"] in ("approved", "running", "interrupted")
+        stop = f"job stop {name} --hub" if entry.own else f"node stop {name} --now"
+        raise MisuseError(
+            f"{name} is {row['state']} already{why}",
+            hint=f"fedprofile {stop} takes the yes back and ends it for good" if ends else "",
+        )
     return str(row["state"])
 
 
@@ -315,6 +313,8 @@ def _what_next(home: Path, entry: Any, before: str, goes_on: str = "") -> str:
     """
     import os
 
+    from federated.cli.jobs_here import running_at
+    from federated.node.job_rows import UNACCEPTED
     from federated.node.lives import waits_for_word
 
     row = _row_of(home, entry)
@@ -331,7 +331,7 @@ def _what_next(home: Path, entry: Any, before: str, goes_on: str = "") -> str:
         return f"{goes_on or who + ' goes on by itself'} if it runs; otherwise {away}"
     if entry.own:
         return f"nobody runs it at present: {own}"
-    if live_jobs(home) is None and before != "left":
+    if running_at(home) is None and before != "left":
         return "no node runs here: the word counts once it does"
     return (
         f"{entry.request.contract.proposer} has gone: the word counts once, for its next proposal "

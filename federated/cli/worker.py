@@ -45,7 +45,7 @@ class _Pipe:
     def __init__(self, link: socket.socket, through: Through) -> None:
         self._link, self._through = link, through
         self._lock = threading.Lock()
-        self.connected = threading.Event()
+        self.connected, self.lost_since, self.trouble = threading.Event(), 0.0, ""
         self.taken, self.last = 0, time.monotonic()
 
     @property

@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OVER", "Told", "begun_in", "told_in"]
+__all__ = ["OVER", "RULE", "Told", "begun_in", "told_in"]
+
+RULE = "rule"
+"""By whom a line `refused` is where neither policy, guard nor officer has said no, but a rule of
+the contract or of a step."""
 
 OVER = "over"
 """Beside a ledger that has no line of its job's end: why the job was let go."""
 
 _ENDS = 1 << 18
 _KINDS = ("opened", "approved", "refused", "contract", "farewell", "resumed", "ended", "finished")
+_RULES = ("policy", "guard", RULE)
+"""Who says no without anybody asked."""
+
 _TOLD = ("disclosure", "reserved", "result", "outputs", "finished")
 _MARKS = tuple(f'"kind":"{kind}"'.encode() for kind in (*_KINDS, "outputs"))
 
@@ -25,8 +32,10 @@ _MARKS = tuple(f'"kind":"{kind}"'.encode() for kind in (*_KINDS, "outputs"))
 class Told:
     """What a ledger says of its job; empty where it does not say.
 
-    `word` is "approved" or "refused", with `by` and `why`; `ended` the class of this party's last
-    error, `left` the peer that left before it and `left_by` that one's error.
+    `word` is "approved" or "refused", with `by`, `why` and `said`, when; `asked` whether an officer
+    or a rule has said yes or no. `ended` is the class of this party's last error and `ended_why`
+    its words, where it has any; `left` the peer that left before it and `left_by` that one's error.
+    `last` is the time of the last line that says anything: that a party is back says nothing.
     """
 
     began: int = 0
@@ -38,8 +47,11 @@ class Told:
     word: str = ""
     by: str = ""
     why: str = ""
+    said: int = 0
+    asked: bool = False
     signed: bool = False
     ended: str = ""
+    ended_why: str = ""
     left: str = ""
     left_by: str = ""
     finished: bool = False
@@ -52,8 +64,9 @@ def told_in(path: Path) -> Told:
         kind, body = str(line.get("kind")), line.get("body")
         if not isinstance(body, dict):
             continue
-        told.last = _number(line.get("time"))
-        _take(told, kind, body)
+        when = _number(line.get("time"))
+        told.last = told.last if kind == "resumed" else when
+        _take(told, kind, body, when)
     return told
 
 
@@ -79,11 +92,12 @@ def _of_a_step(kind: str, body: dict[str, Any]) -> bool:
     return kind in _TOLD or (kind in ("sent", "received") and body.get("step") != "contract")
 
 
-def _take(told: Told, kind: str, body: dict[str, Any]) -> None:
+def _take(told: Told, kind: str, body: dict[str, Any], when: int) -> None:
     if kind == "opened":
-        told.began, told.parties = told.last, tuple(body.get("parties", ()))
+        told.began, told.parties = when, tuple(body.get("parties", ()))
     elif kind in ("approved", "refused"):
         told.word, told.by, told.why = kind, str(body.get("by", "")), str(body.get("why", ""))
+        told.said, told.asked = when, told.asked or told.by not in _RULES
         _name(told, body)
     elif kind == "contract" and isinstance(body.get("terms"), dict):
         told.signed = True
@@ -91,11 +105,11 @@ def _take(told: Told, kind: str, body: dict[str, Any]) -> None:
     elif kind == "farewell":
         told.left, told.left_by = str(body.get("peer", "")), str(body.get("error", ""))
     elif kind == "resumed":
-        told.ended = told.left = told.left_by = ""
+        told.ended = told.ended_why = told.left = told.left_by = ""
     elif kind == "ended":
-        told.ended = str(body.get("error", ""))
+        told.ended, told.ended_why = str(body.get("error", "")), str(body.get("why", ""))
     elif kind == "finished":
-        told.finished, told.ended = True, ""
+        told.finished, told.ended, told.ended_why = True, "", ""
 
 
 def _name(told: Told, body: dict[str, Any]) -> None:

@@ -168,6 +168,10 @@ class Ledger:
         if (kind, _text(body)) not in self._facts:
             self.write(kind, **body)
 
+    def says(self, kind: str) -> bool:
+        """Whether there is such a line, of any life of this party; not of frames."""
+        return any(kind == said for said, _ in self._facts)
+
     def frame(self, way: str, peer: str, number: int, *, sha256: str, **body: Any) -> None:
         """Note frame `number` "sent" to or "received" from a peer, unless it was noted before.
 

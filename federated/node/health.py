@@ -13,6 +13,7 @@ from federated.approval.policy_file import load_policy
 from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
 from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure, ends_in
+from federated.node.own_runs import since_words
 from federated.node.states import STATES
 from psi.protocol import FedprofileError
 
@@ -54,7 +55,9 @@ def node_health(
         found.append(Measure("memory_bytes", "resident memory", live["memory"]))
         found.append(Measure("queue_bytes", "waiting to be sent to the hub", live["queue"]))
         if not connected:
-            problems.append("it is not connected to the hub")
+            why = str(live.get("away_why", ""))
+            since = since_words(int(live.get("away_since", 0)))
+            problems.append(f"it is not connected to the hub{since}{f': {why}' if why else ''}")
     if place.hub != MOUNTED:
         days = _days(expires, now)
         found.append(Measure("certificate_days", "until the certificate ends", days))

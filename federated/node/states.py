@@ -1,7 +1,8 @@
 """In which state a proposal or job is at this party: one rule for all commands, after any restart.
 
-It is read from what is on file (the proposal with officers' words, the job's ledger and journal)
-and from what runs. docs/STATES.md has the table of states and events.
+It is read from what is on file (the proposal with officers' words, the job's ledger and journal,
+what a run of this party's own has noted) and from what runs. docs/STATES.md has the table of states
+and events.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from federated.approval.call import VALID
 from federated.approval.decision import NOBODY
 from federated.approval.words import Waiting
 from federated.ledger.ending import Told
+from federated.node.own_runs import OwnRun
 from federated.session.journal import can_resume
 from psi.protocol import EnvironmentFailed
 
@@ -29,7 +31,7 @@ STATES = {
     "left": "its session is gone; a word counts once if exactly the same is asked again",
     "running": "approved, and at work",
     "interrupted": "signed, and at rest: it goes on where it stopped",
-    "refused": "a rule, the guard or this party's officer ended it",
+    "refused": "a rule, the guard or an officer ended it, here or, of a job of this party's, there",
     "failed": "it ended without a result",
     "done": "all steps are done",
 }
@@ -46,7 +48,8 @@ class Found:
     """A job as it is: the proposal if one is on file, what its ledger says, its folder.
 
     `live` is "waiting" or "running" where a process plays it, "" where none does. `unread`: its
-    proposal is on file, and of another version; `halted` why its journal does not open.
+    proposal is on file, and of another version; `halted` why its journal does not open; `run` what
+    the job has noted of itself, if this party has proposed it by `fedprofile run --hub`.
     """
 
     entry: Waiting | None
@@ -55,12 +58,15 @@ class Found:
     live: str = ""
     unread: bool = False
     halted: str = ""
+    run: OwnRun | None = None
 
 
 def state_of(found: Found, now: float) -> str:
     """One of `STATES`."""
     told, entry = found.told, found.entry
     word = entry.state(now) if entry is not None else ""
+    if found.run is not None and (state := _of_own(found, found.run, word)):
+        return state
     if told.finished:
         return "done"
     if entry is not None and entry.void and not told.signed and not found.live:
@@ -85,6 +91,24 @@ def state_of(found: Found, now: float) -> str:
         return _undecided(found, now)
     gone = told.last and not _at_rest(found.folder)
     return "left" if word == "waiting" and gone else word
+
+
+def _of_own(found: Found, run: OwnRun, word: str) -> str:
+    """Of a run of this party's own, where its state is not that of any job.
+
+    It is done when its outputs are written, and goes on from its journal until then; another
+    party's no ends it as this party's own does.
+    """
+    told = found.told
+    if found.live:
+        decided = told.word or word != "waiting"
+        return "running" if decided else "waiting"
+    if run.state == "done":
+        return "done"
+    if _at_rest(found.folder):
+        return "interrupted" if told.signed or found.halted else "approved"
+    over = run.state in ("refused", "stopped") and told.by != NOBODY
+    return "refused" if over and word not in ("denied", "expired", "waiting") else ""
 
 
 def _undecided(found: Found, now: float) -> str:

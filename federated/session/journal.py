@@ -423,8 +423,7 @@ def halting(home: Path) -> Iterator[None]:
         if rests:
             halt(home, error.message)
         raise
-    if rests:
-        goes_on(home)
+    goes_on(home)
 
 
 def stop_file(home: Path) -> Path:

@@ -1,6 +1,7 @@
 """Why a job's folder does not go on, in files beside its journal: for lists, after any restart.
 
     halted   the journal does not open, and never will: the job rests until somebody stops it
+    why      the words of this party's last error, where they are nobody's but its own
     over     the job was let go: it has ended, and has no line of it in its own ledger
 
 A ledger that was put back with its folder is older than the heads that the others hold of it. A
@@ -19,9 +20,19 @@ from federated.ledger.ending import OVER
 from federated.store.files import write_atomic
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["abandon", "goes_on", "halt", "let_go", "told_over", "why_halted", "why_over"]
+__all__ = [
+    "abandon",
+    "goes_on",
+    "halt",
+    "let_go",
+    "note_end",
+    "told_over",
+    "why_ended",
+    "why_halted",
+    "why_over",
+]
 
-_HALTED = "halted"
+_HALTED, _WHY = "halted", "why"
 _LONGEST = 400
 
 
@@ -31,10 +42,17 @@ def halt(home: Path, why: str) -> None:
         write_atomic(home / _HALTED, why[:_LONGEST], private=True, sync=False)
 
 
+def note_end(home: Path, why: str) -> None:
+    """Note the words of this party's error, if the disk has room: its ledger may go to others."""
+    with contextlib.suppress(EnvironmentFailed):
+        write_atomic(home / _WHY, why[:_LONGEST], private=True, sync=False)
+
+
 def goes_on(home: Path) -> None:
     """It opens: whatever was noted before counts no more."""
-    with contextlib.suppress(OSError):
-        (home / _HALTED).unlink(missing_ok=True)
+    for name in (_HALTED, _WHY):
+        with contextlib.suppress(OSError):
+            (home / name).unlink(missing_ok=True)
 
 
 def abandon(home: Path) -> None:
@@ -57,6 +75,11 @@ def let_go(home: Path, why: str, **names: str) -> None:
 def why_halted(home: Path) -> str:
     """What was noted; "" where it goes on, or nobody has tried yet."""
     return _read(home / _HALTED)
+
+
+def why_ended(home: Path) -> str:
+    """The words of its last error here; "" where it had none, or its ledger has them."""
+    return _read(home / _WHY)
 
 
 def why_over(home: Path) -> str:

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from federated.contract.negotiation import Agreed
 from federated.keys.party_keys import Identity, PartyKeys
+from federated.ledger.ending import RULE
 from federated.ledger.hashes import secret_beside
 from federated.ledger.lines import Ledger
 from federated.session.beside import Beside
@@ -28,8 +29,10 @@ from federated.session.frames import NEGOTIATION, Frames, Progress, StepRecord
 from federated.session.journal import CONTRACT, ENDED, Journal, halting
 from federated.session.last_round import Finish
 from federated.session.last_word import FINISH, keep_last_word
+from federated.session.over import note_end
 from federated.session.progress import NOTES, Note, NotesOut
 from federated.session.reached import Reached
+from federated.session.reasons import ShutOut, Stopped
 from federated.session.result_types import RESULTS
 from federated.session.routers import Endpoint
 from federated.store.files import of_another_version, write_atomic
@@ -37,6 +40,7 @@ from federated.store.plain import to_plain
 from federated.store.records import pack
 from federated.tables.kept_tables import KeptTables
 from federated.tables.source import Source
+from federated.text import plain
 from psi.protocol import (
     Context,
     FedprofileError,
@@ -44,6 +48,7 @@ from psi.protocol import (
     PeerError,
     PeerGone,
     Random,
+    Refused,
     Role,
     encode,
 )
@@ -303,11 +308,12 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """Tell the peers that this party ends, by class and code only; note it; close.
 
-        The journal stays where nobody is to blame: the job can go on later.
+        The words of the error stay at this party. The journal stays where nobody is to blame: the
+        job can go on later.
         """
         with contextlib.suppress(FedprofileError):  # a full disk: the others are told all the same
             self._note_ways()
-            self.ledger.write("ended", error=type(error).__name__)
+            self._note_end(error)
             self.ledger.sync()
         said = self._frames.part(farewell(error, over=self._frames.final))
         with contextlib.suppress(FedprofileError):
@@ -354,6 +360,21 @@ class Session:
         ways = self._beside.figures() if self._beside is not None else {}
         if ways and not self.ledger.over:
             self.ledger.once("ways", bytes=ways)
+
+    def _note_end(self, error: BaseException) -> None:
+        """Why it ends here, in words: in the ledger if they are about the job, else beside it.
+
+        What is wrong with this party's own files, disk or settings names them, and an officer
+        sends a ledger to others. A rule's no has its line, whichever step met it.
+        """
+        why = plain(error.message, 400) if isinstance(error, FedprofileError) else ""
+        why = "" if isinstance(error, Stopped | ShutOut) else why  # the class says it all
+        shared = bool(why) and isinstance(error, Refused | PeerError | PeerGone)
+        if why and isinstance(error, Refused) and self.records and not self.ledger.says("refused"):
+            self.ledger.write("refused", by=RULE, why=why, step=self.records[-1].step)
+        self.ledger.write("ended", error=type(error).__name__, **({"why": why} if shared else {}))
+        if why and not shared:
+            note_end(self._home, why)
 
     def _note_back(self, step: str, finished: int) -> None:
         self.ledger.write("resumed", step=step, finished=finished)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federated.cli.group import Group
 from profiles.cli import asks
+
+if TYPE_CHECKING:
+    from profiles.remote import HubLink
 
 app = typer.Typer(
     cls=Group,
@@ -32,7 +35,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 @app.command("ls")
 def list_runs(hub: Hub, as_json: AsJson = False) -> None:
-    """List this party's runs, the last one first: state, step, and for whom they wait."""
+    """List this party's runs, the last one first: state, step, why, and what comes next.
+
+    States are those of `node jobs`.
+    """
     import json
     from dataclasses import asdict
 
@@ -40,21 +46,29 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
     from profiles.remote import HubLink
     from profiles.runs import runs_in
 
-    folders = runs_in(HubLink(hub).home.jobs)
-    runs = [(folder.load(), folder.resumable) for folder in folders]
+    link = HubLink(hub)
+    rows, found = _rows(link), runs_in(link.home.jobs)
+    runs = [(folder.load(), folder, rows.get(folder.path.name, {})) for folder in found]
     if as_json:
-        found = [
-            {**asdict(run), "id": run.id, "resumable": can, "waits_for": run.waits_for()}
-            for run, can in runs
+        listed = [
+            {
+                **asdict(run),
+                **{name: row[name] for name in ("state", "why", "next", "changed") if name in row},
+                "id": run.id,
+                "resumable": folder.resumable and row.get("state") != "running",
+                "waits_for": run.waits_for(),
+            }
+            for run, folder, row in runs
         ]
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(listed, indent=1))
         return
-    rows = []
-    for run, can in runs:
-        state = f"{run.state}, can resume" if can and run.state != "running" else run.state
-        waits = ", ".join(run.waits_for())
-        rows.append((run.id, run.job, _when(run.began), state, run.step, waits))
-    print_rows(("id", "job", "began (UTC)", "state", "step", "waits for"), rows, 60)
+    lines = []
+    for run, _, row in runs:
+        state, step = row.get("state", run.state), run.step if row.get("live") else ""
+        said = "; ".join(filter(None, (row.get("why", run.error), row.get("next", ""))))
+        lines.append((run.id, run.job, _when(run.began), state, step, said))
+    print_rows(("id", "job", "began (UTC)", "state", "step", "why; what comes next"), lines, 400)
+    _say_hub(link)
 
 
 @app.command()
@@ -65,27 +79,46 @@ def show(run_id: Id, hub: Hub) -> None:
     from profiles.remote import HubLink
     from profiles.runs import find_run
 
-    folder = find_run(HubLink(hub).home.jobs, run_id)
+    link = HubLink(hub)
+    folder = find_run(link.home.jobs, run_id)
     run = folder.load()
+    row = _rows(link)[folder.path.name]
     typer.echo(f"{run.id}  {plain(run.job, 80)}  (purpose: {plain(run.purpose, 80)})")
-    typer.echo(f"began {_when(run.began)} UTC, {run.state}")
-    if run.error:
-        typer.echo(f"because: {plain(run.error, 200)}")
-    if run.hint and run.state in ("failed", "refused"):
-        typer.echo(f"hint: {plain(run.hint, 200)}")
+    typer.echo(f"began {_when(run.began)} UTC, {row['state']}")
+    if row["why"]:
+        typer.echo(f"because: {plain(row['why'], 400)}")
     for name in run.parties:
         step, share = run.at.get(name, ("", 0.0))
         words = STANDS.get(step, f"{plain(step, 64)} {share:4.0%}" if step else "not heard of yet")
-        directly = ", reached directly" if run.state == "running" and name in run.direct else ""
+        directly = ", reached directly" if row["live"] and name in run.direct else ""
         typer.echo(f"  {name:<24} {words}{directly}")
-    for whom in run.waits_for():
-        typer.echo(f"waits for {whom}")
-    typer.echo(f"outputs: {run.started.out}{'' if run.state == 'done' else ' (not yet)'}")
-    if run.state != "running" and folder.resumable:
-        typer.echo(f"next: fedprofile job resume {run.id} --hub {hub}, or job stop {run.id}")
-    elif run.state != "running" and folder.halted:
-        typer.echo(f"it does not go on: {plain(folder.halted, 200)}")
-        typer.echo(f"next: fedprofile job stop {run.id} --hub {hub}")
+    typer.echo(f"outputs: {run.started.out}{'' if row['state'] == 'done' else ' (not yet)'}")
+    if row["next"]:
+        typer.echo(f"next: {plain(row['next'], 400)}")
+    _say_hub(link)
+
+
+def _rows(link: HubLink) -> dict[str, dict[str, Any]]:
+    """What `node jobs` says of this party's jobs, by session."""
+    from federated.cli.jobs_here import rows_at, running_at
+
+    return {row["session"]: row for row in rows_at(link.home, running_at(link.home.path))}
+
+
+def _say_hub(link: HubLink) -> None:
+    """That the hub or node through which runs speak does not run, or does not reach its hub."""
+    from federated.node.job_rows import Running
+    from federated.text import plain
+    from federated.wire.local import ask
+    from psi.protocol import EnvironmentFailed
+
+    try:
+        away = Running.of(ask(link.socket, op="status")).away
+    except EnvironmentFailed as error:
+        typer.echo(f"{error.message}: no run goes on until it does ({error.hint})", err=True)
+        return
+    if away:
+        typer.echo(f"{plain(away, 200)}; runs go on by themselves once it is", err=True)
 
 
 @app.command()
@@ -111,13 +144,15 @@ def resume(
     from profiles.tables import open_tables
     from psi.protocol import MisuseError
 
-    folder = find_run(HubLink(hub).home.jobs, run_id)
+    link = HubLink(hub)
+    folder = find_run(link.home.jobs, run_id)
     run = folder.load()
     if run.state == "running" or not folder.resumable:
-        why = folder.halted or "there is nothing to go on from"
+        row = _rows(link)[folder.path.name]
+        why = folder.halted or row["why"] or "there is nothing to go on from"
         first = f"fedprofile job stop {run.id} --hub {hub}, then " if folder.halted else ""
         raise MisuseError(
-            f"run {run.id} is {run.state}: {why}",
+            f"run {run.id} is {row['state']}: {why}",
             hint=f"{first}propose the job again with `fedprofile run`",
         )
     spec, started = Job.load(folder.job_file), run.started
@@ -159,7 +194,8 @@ def stop(run_id: Id, hub: Hub, passphrase_file: PassphraseFile = None) -> None:
         typer.echo(f"run {run.id} ends at its next message")
         return
     if not (folder.resumable or folder.halted):
-        raise MisuseError(f"run {run.id} is {run.state} already", hint="there is nothing to stop")
+        state = _rows(link)[folder.path.name]["state"]
+        raise MisuseError(f"run {run.id} is {state} already", hint="there is nothing to stop")
     missed = withdraw(link, link.home.load_keys(passphrase(passphrase_file)), folder)
     typer.echo(f"run {run.id} is stopped")
     for name in missed:

@@ -117,7 +117,7 @@ def _the_proposer_is_killed_and_goes_on(small: Path, world: World) -> None:
     columns.unlink(missing_ok=True)
     _propose_until_it_runs(small, world, "killed")
     world.kill("killed")
-    (run,) = [run for run in runs(world) if run["state"] == "failed"]
+    (run,) = [run for run in runs(world) if run["state"] == "interrupted"]
     assert (run["error"], run["resumable"]) == ("its process has ended", True)
     again = world.spawn("resumed", "job", "resume", str(run["id"]), "--quiet", *at(world))
     assert end_of(world, again, "resumed") == 0, world.log("resumed")
@@ -142,7 +142,7 @@ def _a_run_is_stopped_whether_its_process_lives_or_not(small: Path, world: World
     world.kill("dropped")
     (run,) = [run for run in runs(world) if run["resumable"]]
     world.command("job", "stop", str(run["id"]), *at(world))
-    assert [run["state"] for run in runs(world)[:2]] == ["stopped", "stopped"]
+    assert [run["state"] for run in runs(world)[:2]] == ["refused", "refused"]
     world.wait(
         lambda: not list(world.folder.rglob("journal")), "a journal of a stopped job is left", 30
     )

@@ -65,7 +65,14 @@ def test_a_node_says_how_it_is(scene: Scene) -> None:
 
     assert scene.node is not None
     scene.node.fleet.connected.clear()
-    assert health(scene, 7)["problems"] == ["it is not connected to the hub"]
+    scene.node.fleet.trouble = "the hub's certificate does not hold"
+    (problem,) = health(scene, 7)["problems"]
+    assert re.fullmatch(
+        r"it is not connected to the hub since [\d-]+ [\d:]+ UTC: the hub's certificate .*", problem
+    )
+    why = re.fullmatch(r"the hub is not reached since .* UTC \(the hub's .*\)", scene.row()["why"])
+    assert why
+    assert why.group() in scene.say("jobs")
     scene.node.fleet.connected.set()
     scene.policy("[proposals\n")
     assert "policy.toml" in health(scene, 7)["problems"][0]

@@ -35,6 +35,7 @@ from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.absent import nobody_plays, not_now, taken_up
 from federated.wire.flower.between import LARGEST, error_from, error_of
+from federated.wire.flower.link import reach
 from federated.wire.local import LocalServer, read_block, write_block
 from federated.wire.parcels import Kind, Parcel, read_parcel
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
@@ -233,7 +234,7 @@ class NodeFront:
             return {
                 "name": self.home.name,
                 "hub": self.home.hub,
-                "connected": self.fleet.connected.is_set(),
+                **reach(self.fleet),
                 "queue": self.fleet.waiting,
                 "memory": memory_of() + memory,
                 "jobs": found.get("jobs", []),

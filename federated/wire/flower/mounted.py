@@ -27,7 +27,7 @@ class MountedLink:
     ) -> None:
         self._relay, self._name, self._arrived, self._back = relay, name, arrived, back
         self._queue: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
-        self.connected = threading.Event()
+        self.connected, self.lost_since, self.trouble = threading.Event(), 0.0, ""
 
     def __repr__(self) -> str:
         return f"<{self._name}, mounted>"

@@ -48,7 +48,7 @@ from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
 from federated.wire.flower.absent import ended, nobody_plays, not_now
 from federated.wire.flower.job import Job, Noting
-from federated.wire.flower.link import Link, Through
+from federated.wire.flower.link import Link, Through, reach
 from federated.wire.local import LocalServer
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 from federated.wire.post import PostEndpoint, hand_on
@@ -146,7 +146,7 @@ class NodeDaemon:
         """Leave all jobs as they are and close: a node that starts again goes on with them."""
         with self._lock:
             jobs = list(self.jobs.values())
-        stopping = EnvironmentFailed("this node is stopping", hint="start it again: jobs go on")
+        stopping = EnvironmentFailed("its node was stopped", hint="start it again: jobs go on")
         for job in jobs:
             job.ending = job.ending or stopping
             job.endpoint.leave(stopping)
@@ -492,7 +492,7 @@ class NodeDaemon:
             return {
                 "name": self.home.name,
                 "hub": self.home.hub,
-                "connected": self.fleet.connected.is_set(),
+                **reach(self.fleet),
                 "queue": self.fleet.waiting,
                 "memory": memory_of(),
                 "jobs": self.summaries(),

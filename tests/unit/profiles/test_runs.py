@@ -88,18 +88,20 @@ def test_a_run_whose_folder_does_not_open_is_to_be_stopped(tmp_path: Path) -> No
     for name in ("key", "point"):
         (place.path / "journal").mkdir(exist_ok=True)
         (place.path / "journal" / name).touch()
+    home.reached(bytes.fromhex(SESSION)).parent.mkdir()
+    home.reached(bytes.fromhex(SESSION)).touch()
     hub = ["--hub", str(home.path)]
 
     def say(*words: str) -> str:
         done = CliRunner().invoke(app, [*words, *hub])
         return done.output + str(done.exception or "")
 
-    assert "can resume" in say("ls")
+    assert "job resume abababab" in say("ls")
     assert "job resume abababab" in say("show", place.load().id)
     halt(place.path, "this job's folder is older than the job")
-    assert "can resume" not in say("ls")
+    assert "job resume" not in say("ls")
     shown = say("show", place.load().id)
-    assert "it does not go on: this job's folder is older than the job" in shown
+    assert "because: this job's folder is older than the job" in shown
     assert f"next: fedprofile job stop abababab --hub {home.path}" in shown
     refused = say("resume", place.load().id)
     assert "this job's folder is older than the job" in refused

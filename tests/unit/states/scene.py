@@ -57,6 +57,7 @@ class Wire:
 
     def __init__(self, *args: Any) -> None:
         self.connected = threading.Event()
+        self.lost_since, self.trouble = time.time(), ""
 
     def start(self) -> None:
         self.connected.set()

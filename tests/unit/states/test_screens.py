@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from federated.approval.call import make_call
 from federated.approval.decision import Call, Request
 from federated.approval.inbox import Inbox
-from federated.cli import officer
 from federated.cli.health import health_of_node
 from federated.cli.node import app
 from federated.contract.terms import Contract
@@ -25,6 +24,7 @@ from federated.keys.peers import Peers
 from federated.ledger.lines import Ledger, read_ledger
 from federated.node import let_go
 from federated.node.home import NodeHome
+from federated.node.job_rows import UNACCEPTED
 from federated.node.lives import Copy, mark
 from federated.node.states import STATES
 from federated.session.over import halt, why_over
@@ -266,7 +266,7 @@ def test_a_copy_says_first_that_it_has_to_be_accepted(place: Place) -> None:
     mark(place.home.path, Copy("it was restored from c", 1, True))
     assert "accept-copy --home" in place.say("jobs")
     said = place.say("approve", ID)
-    assert officer.UNACCEPTED in said
+    assert UNACCEPTED in said
     assert "void" in said
     assert "counts once" not in said
 
