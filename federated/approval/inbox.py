@@ -141,7 +141,8 @@ class Inbox:
             raise Refused(
                 f"the word of {word.by} does not count here",
                 hint="`node officers` lists whose key counts, policy [officers] which users where "
-                "nobody is listed; who proposes a job does not approve it (four_eyes)",
+                "nobody is listed; who proposes a job does not approve it. Where one person tries "
+                "this alone: [officers] four_eyes = false in policy.toml",
             )
         if approved and word.voice in {said.voice for said in entry.words}:
             raise MisuseError(

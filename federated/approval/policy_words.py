@@ -16,8 +16,13 @@ from psi.protocol import FedprofileError
 __all__ = ["doubts", "in_words"]
 
 
-def in_words(policy: Policy) -> list[str]:
-    """What it allows, in the order in which a proposal meets it."""
+def in_words(policy: Policy, over: Mapping[str, str] | None = None) -> list[str]:
+    """What it allows, in the order in which a proposal meets it.
+
+    Args:
+        policy: a party's.
+        over: why those of its rules that approve no more do not, by name.
+    """
     asks, limits, officers = policy.proposals, policy.limits, policy.officers
     begins, ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in asks.hours)
     lines = [
@@ -47,7 +52,9 @@ def in_words(policy: Policy) -> list[str]:
             else "any model that is kept here, whether its maker alone has looked at it or others"
         ),
     ]
-    lines += [_rule(rule) for rule in policy.rules] or ["no rule approves anything by itself"]
+    lines += [_rule(rule, (over or {}).get(rule.name, "")) for rule in policy.rules] or [
+        "no rule approves anything by itself"
+    ]
     who = ", ".join(officers.users) or "whoever may write to the desk"
     lines.append(f"officers, while none is listed: {who}")
     lines.append(
@@ -138,10 +145,12 @@ def _releases(policy: Policy) -> list[str]:
     told, by = policy.releases, "each purpose" if policy.releases.purposes else "all purposes"
     noised = [e for e in (told.epsilon, told.epsilon_per_column) if e is not None]
     exact = ", and no exact ones" if told.epsilon is not None else ""
-    left = f", and all but {told.row_left:g} of them" if told.row_share < 1 else ""
+    rows = f"learns at most {told.row_share:.0%} of the bits that a row holds, and all but "
+    rows += f"{told.row_left:g} of them"
+    rows = rows if told.row_share < 1 else "may learn whole rows"
     return [
-        f"in {told.keep_days} days one receiver learns at most {told.row_share:.0%} of the bits "
-        f"that a row holds{left}, in the columns it asks for and in all together",
+        f"in {told.keep_days} days one receiver {rows}, in the columns it asks for and in all "
+        "together",
         f"of one column at most {told.releases_per_column} answers to one receiver, any two apart "
         f"by {told.minimum_difference} entities; {told.thresholds_per_column} distinct thresholds",
         f"noised answers on one column of epsilon {min(noised):g} together for {by}{exact}; tables "
@@ -159,7 +168,7 @@ def _any(names: tuple[str, ...], otherwise: str) -> str:
     return otherwise if names == ANY else " or ".join(names) or "nobody"
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: Rule, over: str) -> str:
     conditions = {
         "from": rule.parties,
         "for": rule.purposes,
@@ -174,4 +183,6 @@ def _rule(rule: Rule) -> str:
     lasts = f"; {rule.lasts}" * bool(rule.lasts)
     own = "this party's own jobs that an analyst asks for; " * rule.own
     said = own + (said or "everything within the limits")
+    if over:
+        return f'rule "{rule.name}" approves no more: {over} ({said}{lasts})'
     return f'rule "{rule.name}" approves by itself: {said}{lasts}'

@@ -28,7 +28,9 @@ __all__ = [
     "ended",
     "forget_counts",
     "left_words",
+    "over_words",
     "promised_before",
+    "rules_over",
     "series_lines",
     "series_of",
     "spent_by",
@@ -148,15 +150,8 @@ def ended(
         inbox: the desk, whose requests count as jobs of the rule too.
         now: in seconds since 1970.
     """
-    if rule.counted and spent.forgotten is not None:
-        day = dt.datetime.fromtimestamp(spent.forgotten, dt.UTC).date()
-        anew = "" if contract.series else ": another name lets it count anew"
-        return (
-            f"this node was put back to a copy of {day if spent.forgotten else 'an unknown day'}, "
-            f"and what the rule has approved since is forgotten{anew}"
-        )
-    if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
-        return f"it ended on {rule.until}"
+    if why := over_words(rule, spent.forgotten, now, series=bool(contract.series)):
+        return why
     jobs = {*_jobs(rule, spent, inbox, now), contract.nonce}
     if 0 < rule.jobs < len(jobs):
         return f"{len(jobs)} jobs asked in {RULE_DAYS} days, {rule.jobs} allowed"
@@ -170,6 +165,39 @@ def ended(
         if found > most:
             return f"{words.format(f'{found:g}')} asked of all its jobs together, {most:g} allowed"
     return ""
+
+
+def over_words(rule: Rule, forgotten: int | None, now: float, *, series: bool = False) -> str:
+    """Why a rule approves no job any more, whatever is asked; "" where it does.
+
+    Args:
+        rule: of a policy.
+        forgotten: since when its jobs are not all remembered; None where they are.
+        now: in seconds since 1970.
+        series: whether the job asked for is one of a series, which no other name helps.
+    """
+    if rule.counted and forgotten is not None:
+        day = dt.datetime.fromtimestamp(forgotten, dt.UTC).date()
+        anew = "" if series else ": another name lets it count anew"
+        return (
+            f"this node was put back to a copy of {day if forgotten else 'an unknown day'}, "
+            f"and what the rule has approved since is forgotten{anew}"
+        )
+    if rule.until is not None and dt.datetime.fromtimestamp(now).date() > rule.until:
+        return f"it ended on {rule.until}"
+    return ""
+
+
+def rules_over(
+    home: Path, policy: Policy, clock: Callable[[], float] = time.time
+) -> dict[str, str]:
+    """Why rules approve no more, by name: those that do not, as far as this user may see."""
+    try:
+        lost = series_of(home, policy.releases, clock).forgotten()
+    except (FedprofileError, OSError):
+        lost = {}
+    why = {rule.name: over_words(rule, lost.get(rule.name), clock()) for rule in policy.rules}
+    return {name: text for name, text in why.items() if text}
 
 
 def left_words(rule: Rule, spent: Spent, inbox: Inbox, now: float) -> str:

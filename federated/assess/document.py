@@ -186,8 +186,9 @@ def _bits(me: str, bits: RowBits | None, t: _Say) -> list[str]:
     asked = t("bits.asked", me=me, asked=figures[2], columns=len(bits.columns))
     found = [asked, *([t("bits.before", told=figures[3])] if bits.told else [])]
     if bits.held is not None and bits.allowed is not None and bits.share is not None:
-        held, allowed = f"{bits.held:.1f}", figures[1]
-        found.append(t("bits.held", held=held, allowed=allowed, share=f"{bits.share:.1%}"))
+        held, share = f"{bits.held:.1f}", f"{bits.share:.1%}"
+        allowed = held if bits.allowed >= bits.held else figures[1]  # whole rows
+        found.append(t("bits.held", held=held, allowed=allowed, share=share))
     return found
 
 

@@ -147,6 +147,11 @@ def restore_hub(file: From, home: New) -> None:
     typer.echo(f"{home}: as it was on {_when(found.made)}")
     typer.echo(f"registered: {', '.join(names) or 'none'}; revoke again who was revoked since")
     if (home / "party" / "node.toml").exists():
+        typer.echo(
+            "the party mounted in it answers and asks nothing until its officer accepts the copy; "
+            "the hub itself can be started",
+            err=True,
+        )
         typer.echo(f"next: fedprofile node accept-copy --home {home / 'party'}", err=True)
 
 

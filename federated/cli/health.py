@@ -64,6 +64,8 @@ def health_of_hub(place: HubHome) -> Health:
     """A hub's health, from its folder and from what runs in it."""
     import datetime as dt
 
+    from federated.node.job_rows import UNACCEPTED
+    from federated.node.lives import waits_for_word
     from federated.node.measures import (
         DAYS,
         LEAST_DISK,
@@ -85,6 +87,11 @@ def health_of_hub(place: HubHome) -> Health:
             problems.append(f"the hub's certificate {ends_in(days)}: fedprofile hub renew")
     except (OSError, FedprofileError):
         problems.append("server.crt cannot be read")
+    party = place.path / "party"
+    if place.mounted and waits_for_word(party):
+        problems.append(
+            f"{place.mounted}: {UNACCEPTED}: fedprofile node accept-copy --home {party}"
+        )
     try:
         said = ask(place.socket, op="status")
     except FedprofileError:

@@ -117,7 +117,7 @@ def start(
     import signal
 
     from federated.cli.metrics import notifier, serve_metrics
-    from federated.cli.mounted import mounted_party
+    from federated.cli.mounted import Mounted
     from federated.wire.flower.hub import Hub
     from federated.wire.hub_home import HubHome
 
@@ -131,7 +131,8 @@ def start(
             "listening on %s, port %d; invites say %s",
             hub.home.host, hub.home.port, hub.home.address,
         )  # fmt: skip
-        party = mounted_party(hub, passphrase_file, notify, log_format)
+        party = Mounted(hub, passphrase_file, notify, log_format)
+        party.start()
         if metrics_port:
             serve_metrics(metrics_port, lambda: health.health_of_hub(hub.home), "fedprofile_hub")
         hub.serve()
@@ -162,7 +163,7 @@ def invite(
     path = out or Path(f"{name}.invite")
     write_invite(path, HubHome(home).invite(name, hours))
     typer.echo(f"{path}: for one node, within {hours:g} hours")
-    typer.echo(f"there: fedprofile node init {path.name}")
+    typer.echo(f"there: fedprofile node init {path.name} --home node --passphrase-file FILE")
 
 
 @app.command()
@@ -221,16 +222,22 @@ def status(
     """Say what a running hub is doing: nodes, bytes, what was turned away."""
     import json
 
+    from federated.node.job_rows import UNACCEPTED
+    from federated.node.lives import waits_for_word
     from federated.wire.hub_home import HubHome
     from federated.wire.local import ask
 
-    found = ask(HubHome(home).socket, op="status")
+    place = HubHome(home)
+    found = ask(place.socket, op="status")
+    found["copy"] = bool(found.get("mounted")) and waits_for_word(place.path / "party")
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
     typer.echo(f"hub at {found['address']}")
     if found.get("mounted"):
         how = "can be called" if found.get("callable") else "proposes by run --hub; " + UNCALLED
+        if found["copy"]:
+            how = f"{UNACCEPTED}: fedprofile node accept-copy --home {place.path / 'party'}"
         typer.echo(f"{found['mounted']:<24} mounted  {how}")
     for node in found["nodes"]:
         state = "online" if node["online"] else "offline"

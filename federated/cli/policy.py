@@ -33,12 +33,13 @@ def check(home: Home = HOME) -> None:
     """
     from federated.approval.policy_file import load_policy
     from federated.approval.policy_words import doubts, in_words
+    from federated.approval.series import rules_over
     from federated.node.home import NodeHome
     from federated.tables.bindings import TablesFile
 
     place = NodeHome.open(home)
     policy = load_policy(place.policy)
-    typer.echo("\n".join(in_words(policy)))
+    typer.echo("\n".join(in_words(policy, rules_over(place.path, policy))))
     if place.tables.exists() and not os.access(place.tables, os.R_OK):
         typer.echo("note: tables.toml is the node's own: what it names is not looked up for you")
         return

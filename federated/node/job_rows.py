@@ -78,7 +78,10 @@ def job_rows(inbox: Inbox, place: NodeHome, live: Running | None) -> list[Row]:
         row = _row(session, found, runs.get(session, {}), now)
         if found.live and row["state"] in _OPEN and live and live.away and not row["why"]:
             row["why"] = live.away
-        rows.append(row | {"next": _next(row, found, place, live)})
+        after, hint = _next(row, found, place, live), str(runs.get(session, {}).get("hint", ""))
+        if hint and row["state"] in _AT_REST and not found.live:
+            after = f"{hint}; {after}"  # of what keeps it at rest
+        rows.append(row | {"next": after})
     return sorted(rows, key=lambda row: int(row["received"]))
 
 

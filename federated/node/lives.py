@@ -4,6 +4,7 @@ What a guard has forgotten it cannot know by itself, so others remember for it:
 
 - `restore` leaves a mark, `copy`: the folder is a copy, made at that time;
 - `life` names the folder it was begun in by its inode: one that was copied by hand has another;
+- `life` also says when the hub met it last, which is how old a copy is that shows no other time;
 - each start of a node is a *life* with a name of its own. It says to the hub "I was A, I am B", and
   the hub keeps B. An older copy that is started, of a disk image too, says "I was" something that
   the hub has forgotten already, and is turned away.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ __all__ = [
     "check_is_last",
     "copy_of",
     "mark",
+    "mark_older",
     "met",
     "waits_for_word",
 ]
@@ -73,8 +76,8 @@ def met(home: Path, said: str) -> None:
     """The hub has taken the life that `begin` gave; another start may have begun one since."""
     life, present = _read(home), said.rpartition(":")[2]
     if life.get("met") != present:
-        coming = life.get("next", "")
-        _write(home, {"met": present, "next": "" if coming == present else coming})
+        coming, now = life.get("next", ""), int(time.time())
+        _write(home, {"met": present, "next": "" if coming == present else coming, "seen": now})
 
 
 def check_is_last(home: Path) -> None:
@@ -116,24 +119,36 @@ def mark(home: Path, found: Copy) -> None:
     write_atomic(home / "copy", json.dumps(asdict(found)) + "\n", private=True)
 
 
+def mark_older(home: Path) -> None:
+    """The hub has met a later state: the folder is a copy, of when the hub met it last."""
+    try:
+        seen = int(_read(home).get("seen", 0))
+    except InputError:
+        seen = 0
+    mark(home, Copy("the hub has met a later state of this node", seen, running=True))
+
+
 def adopt(home: Path, *, last: bool) -> None:
     """The folder as it is is the party from now on.
 
     As its `last` state it tells the hub which life came before, so that the hub can say that it was
     not; otherwise it is to the hub a new party.
     """
+    made = (copy_of(home) or Copy("")).made
     try:
         life = _read(home) if last else {}
     except InputError:
         life = {}
-    _write(home, life)
+    _write(home, life | ({"seen": made} if made else {}))
     (home / "copy").unlink(missing_ok=True)
 
 
 def _read(home: Path) -> dict[str, Any]:
     try:
         data = json.loads((home / "life").read_text("utf-8"))
-        return {"met": str(data["met"]), "next": str(data["next"]), "folder": int(data["folder"])}
+        seen = int(data.get("seen", 0))  # an earlier version did not say
+        known = {"met": str(data["met"]), "next": str(data["next"]), "seen": seen}
+        return known | {"folder": int(data["folder"])}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError):
@@ -143,7 +158,8 @@ def _read(home: Path) -> dict[str, Any]:
 
 
 def _write(home: Path, life: dict[str, Any]) -> None:
-    known = {"met": life.get("met", ""), "next": life.get("next", ""), "folder": _folder(home)}
+    known = {name: life.get(name, "") for name in ("met", "next")}
+    known |= {"folder": _folder(home), "seen": life.get("seen", 0)}
     write_atomic(home / "life", json.dumps(known) + "\n", private=True)
 
 

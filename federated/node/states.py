@@ -17,7 +17,7 @@ from federated.approval.decision import NOBODY
 from federated.approval.words import Waiting
 from federated.ledger.ending import Told
 from federated.node.own_runs import OwnRun
-from federated.session.journal import can_resume
+from federated.session.journal import can_resume, has_signed
 from psi.protocol import EnvironmentFailed
 
 __all__ = ["STATES", "Found", "is_held", "state_of"]
@@ -72,7 +72,7 @@ def state_of(found: Found, now: float) -> str:
     if entry is not None and entry.void and not told.signed and not found.live:
         return "refused"
     if found.live == "waiting":  # for its proposer, or for an officer
-        if told.signed:
+        if _signed(found):
             return "interrupted"
         return "approved" if told.word == "approved" else word or "called"
     if found.live:
@@ -86,7 +86,7 @@ def state_of(found: Found, now: float) -> str:
             return "refused"
         if not _at_rest(found.folder):
             return "failed"
-        return "interrupted" if told.signed or found.halted else "approved"
+        return "interrupted" if _signed(found) else "approved"
     if entry is None:
         return _undecided(found, now)
     gone = told.last and not _at_rest(found.folder)
@@ -106,7 +106,7 @@ def _of_own(found: Found, run: OwnRun, word: str) -> str:
     if run.state == "done":
         return "done"
     if _at_rest(found.folder):
-        return "interrupted" if told.signed or found.halted else "approved"
+        return "interrupted" if _signed(found) else "approved"
     over = run.state in ("refused", "stopped") and told.by != NOBODY
     return "refused" if over and word not in ("denied", "expired", "waiting") else ""
 
@@ -121,6 +121,13 @@ def _undecided(found: Found, now: float) -> str:
         return "interrupted" if rests else "failed"
     stopped = rests or (told.last and told.ended in _STOPS and not told.left)
     return "called" if stopped and now < told.last + VALID else "failed"
+
+
+def _signed(found: Found) -> bool:
+    try:
+        return found.told.signed or bool(found.halted) or has_signed(found.folder)
+    except OSError:
+        return False  # as below
 
 
 def _at_rest(folder: Path) -> bool:

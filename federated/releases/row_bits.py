@@ -120,6 +120,8 @@ def row_words(row: RowBits) -> list[str]:
         lines.append(f"{told} bits of some rows were told before: {total} in all")
     if row.held is not None:
         allowed = f"; {may} may be told" if row.allowed is not None else ""
+        if row.allowed is not None and row.allowed >= row.held:
+            allowed = "; whole rows may be told"
         lines.append(f"a row holds {row.held:.1f} bits in them{allowed}")
     if row.share is not None:
         lines.append(_insider(row.share))

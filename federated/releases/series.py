@@ -148,7 +148,7 @@ class Series:
     def forget(self, rules: Iterable[str], since: int) -> None:
         """What these rules have approved since then is not remembered here."""
         with locked(self._folder / ".lock"):
-            known = self._forgotten()
+            known = self.forgotten()
             known |= {rule: min(since, known.get(rule, since)) for rule in rules}
             self._vault.write("series-forgotten", canonical(_Forgotten(known)))
 
@@ -171,7 +171,7 @@ class Series:
         sessions, bits = frozenset(job.session for job in jobs), defaultdict[str, float](float)
         for table, receiver in dict.fromkeys((job.table, job.receiver) for job in jobs):
             bits[table] += self._book.told(table, receiver, among=sessions)
-        found = Spent(sessions=sessions, row_bits=bits, forgotten=self._forgotten().get(rule))
+        found = Spent(sessions=sessions, row_bits=bits, forgotten=self.forgotten().get(rule))
         for job in jobs:
             done = told[job.session]
             steps = {entry.step for entry in done}
@@ -180,14 +180,15 @@ class Series:
             found = found.adding(job.table, (*waits, *counted))
         return found
 
-    def _forgotten(self) -> dict[str, int]:
+    def forgotten(self) -> dict[str, int]:
+        """Since when the jobs of rules are not all remembered, by rule."""
         data = self._vault.read("series-forgotten")
         return {} if data is None else dict(from_canonical(_Forgotten, data).rules)
 
     @property
     def may_lack(self) -> bool:
         """Whether contracts of a series may have been signed that are not remembered here."""
-        return EVERY_SERIES in self._forgotten()
+        return EVERY_SERIES in self.forgotten()
 
     def agreed(self, contract: Contract, party: str, days: int) -> None:
         """A contract of a series is about to be signed. What is older than `days` goes."""

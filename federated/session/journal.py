@@ -76,6 +76,7 @@ __all__ = [
     "abandon",
     "can_begin",
     "can_resume",
+    "has_signed",
     "left_value",
     "signed_contract",
     "stop_file",
@@ -450,6 +451,11 @@ def can_resume(home: Path) -> bool:
         return False
     points = any((folder / name).exists() for name in _POINTS)
     return points or any(folder.glob(f"value-{HANDSHAKE}*"))
+
+
+def has_signed(home: Path) -> bool:
+    """Whether a job at rest has a signed contract, also where its ledger's line found no room."""
+    return any((home / "journal").glob(f"value-{CONTRACT}*"))
 
 
 def can_begin(home: Path) -> bool:

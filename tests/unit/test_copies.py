@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -23,7 +22,6 @@ from federated.approval.inbox import Inbox
 from federated.approval.policy_file import load_policy
 from federated.approval.quota import Quota
 from federated.cli.hub import app as hub_app
-from federated.cli.mounted import mounted_party
 from federated.cli.node import app
 from federated.keys.identity_file import write_identity
 from federated.keys.keyfile import check_private, save_keys
@@ -33,7 +31,16 @@ from federated.ledger.lines import read_ledger
 from federated.node.belongings import BELONGINGS, HUB_BELONGINGS, is_known
 from federated.node.copies import accept, backup, restore
 from federated.node.home import NodeHome
-from federated.node.lives import OlderCopy, begin, check_is_last, copy_of, mark, met
+from federated.node.lives import (
+    OlderCopy,
+    adopt,
+    begin,
+    check_is_last,
+    copy_of,
+    mark,
+    mark_older,
+    met,
+)
 from federated.node.officers import change_officers
 from federated.node.purge import node_ledger
 from federated.node.rotation import rotate
@@ -41,7 +48,7 @@ from federated.session.journal import Journal, can_resume
 from federated.session.reached import Reached
 from federated.tables.source import MemorySource
 from federated.wire.flower.front import NodeFront
-from federated.wire.flower.hub import Hub
+from federated.wire.flower.relay import Relay
 from federated.wire.hub_home import HubHome
 from federated.wire.lives_met import LivesMet
 from profiles.job import Job
@@ -151,12 +158,19 @@ def test_the_last_state_goes_on(home: NodeHome, tmp_path: Path) -> None:
     made = NodeHome.open(tmp_path / "restored")
     with pytest.raises(OlderCopy, match="restored from c"):
         begin(made.path)
+    found = copy_of(made.path)
+    assert found is not None
     assert accept(made, made.load_keys(SECRET), "ann", last=True, why="the disk was lost") == []
     assert can_resume(made.job(SESSION))
     hub = LivesMet(tmp_path)
     said = begin(made.path)
     assert hub.comes("bureau", said)  # nobody else has been there since
     assert not hub.comes("bureau", begin(home.path))  # the other copy, started afterwards
+    mark_older(made.path)  # the officer was wrong, the hub says
+    again = copy_of(made.path)
+    assert again is not None
+    assert again.made == found.made > 0
+    adopt(made.path, last=True)
     line = read_ledger(made.path / "ledger.jsonl")[-1]
     assert line["kind"] == "restored"
     assert (line["body"]["last"], line["body"]["by"], line["body"]["jobs"]) == (True, "ann", [])
@@ -186,6 +200,10 @@ def test_an_older_state_lets_go_of_what_it_cannot_know(home: NodeHome, tmp_path:
     line = read_ledger(made.path / "ledger.jsonl")[-1]
     assert (line["body"]["last"], line["body"]["jobs"]) == (False, [SESSION.hex()])
     assert line["body"]["rules"] == ["twelve"]
+    said = CliRunner().invoke(app, ["policy", "check", "--home", str(made.path)]).output
+    assert 'rule "twelve" approves no more: this node was put back to a copy of 20' in said
+    assert "another name lets it count anew" in said
+    assert 'rule "all" approves by itself' in said
     assert begin(made.path).startswith(":")
     check_is_last(made.path)
 
@@ -199,10 +217,7 @@ def test_a_copy_answers_no_kind_of_job_and_proposes_none(
     restore(tmp_path / "c", tmp_path / "hub" / "party")
     made = NodeHome.open(tmp_path / "hub" / "party")
     (made.path / "node.key").chmod(0o600)  # the fixture's file
-    before, secret = tree(made.path), tmp_path / "secret"
-    secret.write_bytes(SECRET)
-    secret.chmod(0o600)
-    hub = SimpleNamespace(home=SimpleNamespace(mounted="bureau", path=tmp_path / "hub"))
+    before = tree(made.path)
     monkeypatch.setattr("profiles.remote._check", lambda job, link: None)
     keys, tables = made.load_keys(SECRET), MemorySource({})
 
@@ -213,7 +228,7 @@ def test_a_copy_answers_no_kind_of_job_and_proposes_none(
 
     doors: tuple[Callable[[], object], ...] = (
         lambda: NodeFront(made, SECRET),
-        lambda: mounted_party(cast(Hub, hub), secret, "", "text"),
+        lambda: NodeFront(made, SECRET, relay=cast(Relay, None)),
         proposes,
     )
     for door in doors:
@@ -250,6 +265,10 @@ def test_a_hub_knows_an_older_state(home: NodeHome, tmp_path: Path) -> None:
     assert hub.comes("registry", f":{'0' * 16}")
     life.write_bytes(image)
     assert not hub.comes("bureau", begin(home.path))
+    mark_older(home.path)
+    found = copy_of(home.path)
+    assert found is not None
+    assert 0 <= time.time() - found.made < 60, "as old as its last meeting with the hub"
     assert not hub.comes("bureau", "planted")
     assert hub.comes("bureau", "")  # a node of a version before
 

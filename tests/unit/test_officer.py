@@ -227,8 +227,9 @@ def test_who_proposes_does_not_approve(tmp_path: Path) -> None:
     asked = Asked(at, own)
     time.sleep(0.1)
     strict, open_ = at.inbox(Policy()), Inbox(tmp_path / "desk")
-    with pytest.raises(Refused, match="does not count here"):
+    with pytest.raises(Refused, match="does not count here") as error:
         strict.decide(strict.find("0101"), True)
+    assert "[officers] four_eyes = false" in error.value.hint
     open_.decide(open_.find("0101"), True)  # past the command's own check
     time.sleep(0.7)
     assert asked.is_alive()

@@ -16,6 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.approval.decision import Request
+from federated.approval.policy import Policy
+from federated.approval.policy_words import in_words
 from federated.contract.parts import Release
 from federated.contract.release import planned
 from federated.contract.terms import Contract
@@ -260,3 +262,15 @@ def test_advice_counts_what_coarser_scores_tell_as_well() -> None:
     for left, passes in ((6.6, 6), (6.4, 5), (5.6, 5), (5.4, 4), (1.6, 0)):
         assert passing_score_bits([asked], round(left * MICRO)) == passes
     assert passing_score_bits([replace(asked, besides=0.0)], round(6.4 * MICRO)) == 6
+
+
+def test_whole_rows_are_called_so() -> None:
+    """A `row_share` of 100 is no ten thousand per cent of what a row holds."""
+    policy = Policy(releases=ReleaseLimits(row_share=100.0))
+    said = "\n".join(in_words(policy))
+    assert "one receiver may learn whole rows, in the columns it asks for" in said
+    assert "%" not in said
+    bits = RowBits(
+        party="bureau", receiver="bank", columns=("a",), asked=5.0, held=16.1, allowed=1610.0
+    )
+    assert "a row holds 16.1 bits in them; whole rows may be told" in row_words(bits)

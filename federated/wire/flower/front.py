@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import federated
 from federated.node.home import NodeHome
-from federated.node.lives import Copy, OlderCopy, begin, mark, met
+from federated.node.lives import OlderCopy, begin, mark_older, met
 from federated.session.journal import stop_file
 from federated.store.memory import memory_of
 from federated.wire.direct.door import Door, open_door
@@ -297,7 +297,7 @@ class NodeFront:
 
     def _ended(self, error: FedprofileError) -> None:
         if isinstance(error, OlderCopy):
-            mark(self.home.path, Copy("the hub has met a later state of this node", running=True))
+            mark_older(self.home.path)
         worker = self._worker
         if worker is not None:  # not waited for: nothing runs on behind the hub's last word
             request = {"op": "ended", "error": error_of(error)}

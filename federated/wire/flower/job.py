@@ -35,6 +35,7 @@ class Job:
     draft: Contract | None = None
     contract: Contract | None = None
     error: str = ""
+    hint: str = ""
     began: float = field(default_factory=time.time)
     thread: threading.Thread | None = None
     ending: FedprofileError | None = None
@@ -75,6 +76,7 @@ class Job:
             "step": self.step,
             "share": round(self.share, 3),
             "error": self.error,
+            "hint": self.hint,
             "began": int(self.began),
             "direct": sorted(self.endpoint.beside),
         }

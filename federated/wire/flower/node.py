@@ -25,7 +25,7 @@ from federated.contract.terms import Contract
 from federated.keys.party_keys import Identity, PartyKeys
 from federated.node.home import NodeHome, frozen_columns, person_book
 from federated.node.let_go import NOT_BACK, STOPPED, let_go
-from federated.node.lives import Copy, OlderCopy, begin, mark, met
+from federated.node.lives import OlderCopy, begin, mark_older, met
 from federated.node.participant import Participant
 from federated.node.purge import purge_now
 from federated.node.signed_contract import contract_at_rest
@@ -391,7 +391,7 @@ class NodeDaemon:
             how = "was refused" if job.state == "refused" else "has failed"
             _log.info("job %s %s: %s", job.id, how, error.message, extra=job.about)
         except FedprofileError as error:
-            job.state, job.error = "failed", error.message
+            job.state, job.error, job.hint = "failed", error.message, error.hint
             became = "is at rest" if can_resume(home) else "has failed"
             _log.warning("job %s %s: %s", job.id, became, error.message, extra=job.about)
         except Exception as error:
@@ -455,7 +455,7 @@ class NodeDaemon:
 
     def _ended(self, error: FedprofileError) -> None:
         if isinstance(error, OlderCopy):
-            mark(self.home.path, Copy("the hub has met a later state of this node", running=True))
+            mark_older(self.home.path)
         self.failure = error
         self.end_all(error)
 

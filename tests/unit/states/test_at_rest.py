@@ -8,13 +8,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from federated.ledger.lines import read_ledger
+from federated.approval.inbox import Inbox
+from federated.ledger.lines import Ledger, read_ledger
 from federated.node.let_go import STOPPED
 from federated.session.journal import stop_file
+from federated.store.files import disk_failed
 from psi.protocol import PeerGone
 from tests.unit.states.scene import (
     FORBIDS,
@@ -257,6 +260,50 @@ def test_a_full_disk_leaves_a_job_at_rest(
     scene.stop()
     scene.becomes("approved")  # nothing was signed
     goes_on(scene)
+
+
+def no_room_for(patch: pytest.MonkeyPatch, what: str) -> None:
+    """From this line of the bureau's ledger on no room is left for any; or for a word that is
+    spent."""
+    full = partial(disk_failed, error=OSError(errno.ENOSPC, "No space left on device"))
+    line, is_full = Ledger.write, list[bool]()
+
+    def write(self: Ledger, kind: str, **body: Any) -> None:
+        if is_full or (kind == what and self._keys.identity.name == "bureau"):
+            is_full.append(True)
+            if self._keys.identity.name == "bureau":
+                raise full(f"cannot write {self._path}")
+        line(self, kind, **body)
+
+    def spend(self: Inbox, decided: bytes, text: str) -> bool:
+        raise full(f"cannot write {decided.hex()}")
+
+    patch.setattr(Ledger, "write", write)
+    if what == "spent":
+        patch.setattr(Inbox, "_mark", spend)
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("what", "state"),
+    [("approved", "approved"), ("spent", "approved"), ("contract", "interrupted")],
+)
+def test_no_room_for_the_words_of_a_contract(scene: Scene, what: str, state: str) -> None:
+    """It says what it is, why, and what to do; with room it goes on, and tells nothing twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        no_room_for(patch, what)
+        scene.approve()
+        assert isinstance(scene.ends(), PeerGone)
+        _has_failed(scene, "No space left on device")
+        row = scene.row()
+        assert row["state"] == state
+        assert "No space left on device" in row["why"]
+        assert row["next"].startswith("make room on the disk and start again")
+        assert row["next"] in scene.say("jobs")
+        scene.stop()
+        assert scene.row()["state"] == state
+    goes_on(scene)
+    assert len(scene.lines("approved")) == len(scene.lines("contract")) == 1
 
 
 def disk_full(scene: Scene) -> None:

@@ -31,7 +31,7 @@ from federated.session.over import halt, why_over
 from federated.session.reached import PUT_BACK
 from federated.wire import local
 from federated.wire.flower.node import Job as Live
-from psi.protocol import EnvironmentFailed
+from psi.protocol import EnvironmentFailed, MisuseError
 from tests.unit.test_node_replay import KEYS, PINNED, SECRET
 from tests.unit.test_officer import HUB_ONLY, contract
 
@@ -249,6 +249,24 @@ def test_every_screen_says_the_same(place: Place, name: str) -> None:
             assert f"{ID} is {state} already" in place.say(*words)
 
 
+@pytest.mark.parametrize("name", ["approved, killed", "killed", "denied"])
+def test_a_word_that_comes_late_says_what_takes_the_other_back(place: Place, name: str) -> None:
+    place.has(PLAYED[name][0])
+    done = CliRunner().invoke(app, ["deny", ID, "--why", "no", "--home", str(place.home.path)])
+    assert isinstance(done.exception, MisuseError)
+    stop = f"fedprofile node stop {ID} --now takes the yes back and ends it for good"
+    assert done.exception.hint == (stop if name != "denied" else "")
+
+
+def test_the_date_is_that_of_the_state(place: Place) -> None:
+    """Neither a stop nor a restart moves it."""
+    place.has(Left(lines=[("ended", {"error": "EnvironmentFailed"}), ("resumed", {"step": ""})]))
+    row = place.row()
+    assert (row["state"], row["changed"]) == ("waiting", 0)
+    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["received"]))
+    assert day in place.say("jobs")
+
+
 def test_long_states_and_names_leave_columns_straight(place: Place) -> None:
     place.has(PLAYED["running"][0])
     (one,) = place.say("jobs").splitlines()
@@ -265,6 +283,10 @@ def test_a_copy_says_first_that_it_has_to_be_accepted(place: Place) -> None:
     place.has(PLAYED["waiting"][0])
     mark(place.home.path, Copy("it was restored from c", 1, True))
     assert "accept-copy --home" in place.say("jobs")
+    first = f"{UNACCEPTED}: fedprofile node accept-copy --home {place.home.path} first"
+    assert place.row()["next"] == json.loads(place.say("show", ID, "--json"))["next"] == first
+    shown = place.say("show", ID)
+    assert shown.index(first) < shown.index("fedprofile node approve")
     said = place.say("approve", ID)
     assert UNACCEPTED in said
     assert "void" in said
@@ -285,6 +307,8 @@ def test_what_may_be_forgotten_ends_every_job_that_could_go_on(place: Place, nam
     assert "let go when this folder, an older copy, was accepted" in place.row()["why"]
     assert read_ledger(place.home.path / "ledger.jsonl")[-1]["body"]["jobs"] == [SESSION.hex()]
     assert "let go" in place.say("ledger")
+    early = "before an officer was asked" in place.say("show", ID)
+    assert early == name.startswith("called"), "an officer had the others before him"
     assert "nothing is to be done" in place.say(*words)
 
 
