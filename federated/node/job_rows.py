@@ -109,7 +109,15 @@ def _found(
     if not plays and is_held(folder):
         plays = "running" if told.word == "approved" else "waiting"
     halted = "" if plays else _halted(place, session)
-    return Found(entry, told, folder, plays, unread, halted, own_run(folder))
+    return Found(
+        entry=entry,
+        told=told,
+        folder=folder,
+        live=plays,
+        unread=unread,
+        halted=halted,
+        run=own_run(folder),
+    )
 
 
 def _halted(place: NodeHome, session: str) -> str:
@@ -123,7 +131,7 @@ def _halted(place: NodeHome, session: str) -> str:
 
 
 def _row(session: str, found: Found, running: Row, now: float) -> Row:
-    entry, told, own = found.entry, found.told, found.run or OwnRun("")
+    entry, told, own = found.entry, found.told, found.run or OwnRun()
     contract = entry.request.contract if entry else None
     word = entry.word if entry else None
     state, over = state_of(found, now), told_over(found.folder)

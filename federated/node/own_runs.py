@@ -27,12 +27,12 @@ _WAITS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnRun:
     """One run. `state` is running, done, failed, refused or stopped, as its process said last;
     `waits` for whom everybody waits, and since when, in words."""
 
-    state: str
+    state: str = ""
     error: str = ""
     hint: str = ""
     waits: tuple[str, ...] = ()

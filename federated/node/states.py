@@ -43,7 +43,7 @@ _STOPS = ("", EnvironmentFailed.__name__)
 _REFUSALS = ("Refused", "Declined", "Stopped")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """A job as it is: the proposal if one is on file, what its ledger says, its folder.
 

@@ -16,6 +16,7 @@ from federated.session.reasons import ShutOut, Stopped
 from federated.session.routers import MemoryRouter
 from federated.session.session import Session
 from federated.steps import runner
+from federated.steps.work import Work
 from psi.protocol import (
     EnvironmentFailed,
     FedprofileError,
@@ -35,10 +36,10 @@ def bureau_ends_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> N
     """At the first step."""
     true = runner.run_steps
 
-    def steps(session: Any, *rest: Any) -> Any:
-        if session.name == "bureau":
+    def steps(work: Work) -> Any:
+        if work.session.name == "bureau":
             raise error
-        return true(session, *rest)
+        return true(work)
 
     monkeypatch.setattr(participant, "run_steps", steps)
 

@@ -25,14 +25,14 @@ DOC = Path(__file__).parents[3] / "docs" / "STATES.md"
     ],
 )
 def test_of_a_job_that_no_officer_was_asked_for(tmp_path: Path, told: Told, state: str) -> None:
-    assert state_of(Found(None, told, tmp_path), 0.0) == state
-    live = Found(None, told, tmp_path, "running")
+    assert state_of(Found(entry=None, told=told, folder=tmp_path), 0.0) == state
+    live = Found(entry=None, told=told, folder=tmp_path, live="running")
     assert state_of(live, 0.0) == ("done" if told.finished else "running")
     (tmp_path / "journal").mkdir()
     (tmp_path / "journal" / "key").touch()
     (tmp_path / "journal" / "point").touch()
     if state == "failed":
-        assert state_of(Found(None, told, tmp_path), 0.0) == "interrupted"
+        assert state_of(Found(entry=None, told=told, folder=tmp_path), 0.0) == "interrupted"
 
 
 def test_the_document_has_every_cell() -> None:
