@@ -63,6 +63,11 @@ def other_encoding(found: str, stream: Stream, encoding: str) -> InputError:
         stream: opens the file.
         encoding: as it is declared.
     """
+    if after := _behind_mark(stream):
+        return InputError(
+            f"{found} begins with the mark of utf-8, and goes on in another encoding",
+            hint=f"take its first three bytes away, and set encoding = {after} in tables.toml",
+        )
     line, others = _first_bad_line(stream, encoding), list[str]()
     if codecs.lookup(encoding).name == "utf-8" and 0 < _first_bad_line(stream, "ascii") < line:
         # other encodings take nearly any bytes, and would garble what is read well so far
@@ -84,6 +89,21 @@ def other_encoding(found: str, stream: Stream, encoding: str) -> InputError:
             hint = f"{it}; if not, {hint}"
     place = f" from line {line:,} on" if line > 1 else ""
     return InputError(f"{found} is not {encoding} text{place}", hint=hint)
+
+
+def _behind_mark(stream: Stream) -> str:
+    """The encodings of Chinese that a file is in behind a mark of UTF-8 that it has no right to."""
+
+    def behind() -> pa.NativeFile:
+        file = stream()
+        file.read(len(codecs.BOM_UTF8))
+        return file
+
+    with stream() as file:
+        marked = file.read(3) == codecs.BOM_UTF8
+    if not marked or not _first_bad_line(stream, "utf-8") or _first_bad_line(behind, "gb18030"):
+        return ""
+    return " or ".join(_chinese(behind))
 
 
 def _wide(stream: Stream) -> str:

@@ -17,7 +17,7 @@ from profiles.flows.currencies import code_of
 from profiles.flows.flows import Flows
 from profiles.flows.settings import KINDS, PRODUCTS, Bound
 from profiles.flows.shown import shown_codes, shown_shapes
-from profiles.flows.times import add_day, carries_zone
+from profiles.flows.times import COUNTED, add_day, carries_zone, counted_days
 from profiles.flows.values import add_minor, as_number, as_text
 
 __all__ = ["beside_notes"]
@@ -148,6 +148,9 @@ def _unread_days(table: Any, bound: Bound, so: str) -> Iterator[str]:
                 zoned = _count(table, wrong & carries_zone(table[f"_said_{name}"], "yyyy-mm-dd"))
                 why = f" ({zoned:,} carry a zone)" if zoned else ""
                 yield f" {name}: {count:,} days cannot be read{why}: {so}"
+            if serial := _count(table, wrong & counted_days(table[f"_said_{name}"])):
+                said = f'{{ "{bound.columns[name]}" = "excel" }} in [{bound.table}]'
+                yield f" {name}: {serial:,} are {COUNTED}{said} reads them"
 
 
 def _count(table: Any, condition: Any = None) -> int:

@@ -23,7 +23,7 @@ from profiles.flows.flows import Flows
 from profiles.flows.money import CODE_LIKE, money_notes
 from profiles.flows.settings import Bound, Source
 from profiles.flows.shown import shown_codes, shown_shapes
-from profiles.flows.times import drops_clock
+from profiles.flows.times import COUNTED, counted_days, drops_clock
 from profiles.flows.values import LONGEST
 from profiles.language import Language
 
@@ -179,6 +179,12 @@ def _notes(flows: Flows, rows: Any, refused: dict[str, dict[str, int]]) -> list[
             notes.append(
                 f"{where} time: what {source.dates!r} does not read is written {_AS} {written}"
             )
+            days = unread.filter((unread.refused == NO_DAY) & counted_days(unread.unread))
+            if counted := int(days.count().to_pyarrow().as_py()):
+                said = f'{{ "{source.columns["time"]}" = "excel" }}'
+                notes.append(
+                    f"{where} time: {counted:,} are {COUNTED}{said} in [{source.table}] reads them"
+                )
         if zoned := found.get(ZONED):
             notes.append(
                 f"{where} time: {zoned:,} times carry a zone: store them as timestamps with"

@@ -19,8 +19,13 @@ from ibis import Expr
 
 from profiles.flows.values import as_text, half_width, is_whole
 
-__all__ = ["add_day", "carries_zone", "drops_clock", "half_days"]
+__all__ = ["COUNTED", "add_day", "carries_zone", "counted_days", "drops_clock", "half_days"]
 
+COUNTED = (
+    "whole numbers from 30,000 to 60,000: where a spreadsheet has counted days (45931 is "
+    "2025-10-01), dates = "
+)
+"""What is said of `counted_days`, as of columns of a job."""
 FIRST_YEAR, LAST_YEAR = 1970, 2060
 _PLACES = ("yyyy", "yy", "mm", "dd", "hh", "mi", "ss")
 _CLOCKS = (
@@ -31,13 +36,16 @@ _CLOCKS = (
     "[0-9][时時点點][0-9]{2}分([0-9]{2}秒)?",
 )
 _HALF = "[AaPp][.]?[Mm][.]?$"
-_PART_OF_DAY = "上午|下午|中午|晚上|凌晨"
+_PART_OF_DAY = "[上中下]午|午[前后後]|早[上晨]|清晨|傍晚|晚[上间間]|夜[里裡间間晚]|[深半]夜|凌晨"
+_WEEKDAY = "([周週]|星期|[礼禮]拜)[一二三四五六日天]"
 _OPEN = "(\\[|[(])"
 _BRACKET = f"( *{_OPEN}.*)?"
 _ZONE = (
     f"({_OPEN}?[A-Za-z]{{2}}|[Zz]{_BRACKET}$"  # EST, UTC+8, Asia/Shanghai; Z
     f"|[+-](0?[0-9]|1[0-4])(:?[0-9]{{2}})?{_BRACKET}$"
-    f"|{_OPEN}?[^ -~時时點点分秒周週星])"  # 北京时间, 东京; no unit of a clock, no day of a week
+    # 北京时间, 东京, 星洲; no unit of a clock, no day of a week, no 整 of a full hour
+    f"|{_OPEN}?([^ -~时時点點分秒整周週星礼禮]|星([^期]|$)"
+    "|[周週][^ -~一二三四五六日天末]|[礼禮][^拜]))"
 )
 
 
@@ -108,9 +116,14 @@ def half_days(column: Any, dates: str) -> Any:
     text = as_text(column)
     # 下午 may stand before the hour, and the text then goes on by figures alone
     some = ibis.ifelse(
-        text.length() > _end(dates), text.re_search("[AaPpＡａＰｐ上下中晚凌]"), False
+        text.length() > _end(dates), text.re_search("[AaPpＡａＰｐ上下中午早清傍晚夜深半凌]"), False
     )
     return ibis.ifelse(some, _half(half_width(text), dates), False)
+
+
+def counted_days(text: Any) -> Any:
+    """Whether a text is a day as spreadsheets count them, from 1982 to 2064."""
+    return text.re_search("^([3-5][0-9]{4}|60000)([.][0-9]*)?$")
 
 
 def drops_clock(column: Any, dates: str) -> Any:
@@ -145,8 +158,8 @@ def _beside_clock(what: str, dates: str) -> str:
     """A pattern for `what` right behind a time of day, or behind a form that has one."""
     places = [f"({'|'.join(_CLOCKS)})"]
     if "hh" in dates:
-        places.append(f"^.{{{_end(dates)}}}[^ -~]?")
-    return f"({'|'.join(places)}) *{what}"
+        places.append(f"^.{{{_end(dates)}}}[时時点點分秒]?")
+    return f"({'|'.join(places)})( *{_WEEKDAY})? *{what}"
 
 
 def _end(dates: str) -> int:

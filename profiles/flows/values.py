@@ -103,11 +103,11 @@ def searched_text(column: Any) -> Any:
 
 
 def shape(column: Any) -> Any:
-    """How a text is written, without what it says: 9 for a figure (９ in full width), four at most
-    of them, `a` for Latin letters, 字 for other ones; marks and blanks as they are."""
+    """How a text is written, without what it says: 9 for a figure (９ in full width), of more than
+    eight `99999999…`, `a` for Latin letters, 字 for other ones; marks and blanks as they are."""
     text = as_text(column).substr(0, 60)
     for found, shown in (
-        ("[0-9]", "9"), ("99999+", "9999"), ("[０-９]", "９"), ("９９９９９+", "９９９９"),
+        ("[0-9]", "9"), ("9{9,}", "99999999…"), ("[０-９]", "９"), ("９{9,}", "９９９９９９９９…"),
         ("[A-Za-zＡ-Ｚａ-ｚ]+", "a"), (_OTHER_LETTERS, "字"),
     ):  # fmt: skip
         text = text.re_replace(found, shown)

@@ -53,6 +53,11 @@ def whole(*lines: str) -> str:
             "from line 2 on",
             'try encoding = "gbk"',
         ),
+        (
+            b"\xef\xbb\xbf" + whole(HEAD, *LINES).replace("city 0", "北京").encode("gbk"),
+            "begins with the mark of utf-8, and goes on in another",
+            'take its first three bytes away, and set encoding = "gbk"',
+        ),
         (whole(HEAD, *LINES).encode("utf-16-be"), "mostly NUL", 'encoding = "utf-16-be"'),
         (whole(HEAD, *LINES).encode("utf-16-le"), "mostly NUL", 'encoding = "utf-16-le"'),
         (whole(HEAD, *LINES).encode("utf-32"), "not utf-8 text", 'encoding = "utf-32"'),

@@ -142,6 +142,7 @@ ZONES = (
     " EST", " UTC+8", "America/New_York", " GMT+0800 (China Standard Time)", " (CST)",
     " 北京时间", " PM EST", "＋08:00", "\uff0d05:00", "\u221205:00", "\u201305:00", " Ｚ",
     " ＥＳＴ", " ＵＴＣ＋８", "東京", " 美东", "（纽约）",
+    " 星洲时间", " 周口", " 礼仪之邦", " 星期六 东京", " 周六 UTC",
 )  # fmt: skip
 CLOCKS = ("T20:30:00", " 20:30", "T20:30:00.123456", "T203000", " 20.30.00", "T20")
 BARE = (
@@ -156,6 +157,12 @@ BARE = (
     " 00:00:00",
     "T00:00",
     "T203000",
+    " 20:30 星期六",
+    " 20:30:00 礼拜天",
+    " 20:30 （周末）",
+    " 20:30整",
+    " 20:30 早上",
+    " 夜里08:30",
 )
 
 
@@ -174,7 +181,7 @@ def test_a_text_that_carries_a_zone_is_refused_and_not_read_as_another_zones_hou
     assert found.first == found.last == "2026-06-30"
     _, carried, dropped = found.notes
     assert f" time: {len(zoned)} times carry a zone: store them as timestamps" in carried
-    assert " dates: 8 times have a time of day for which 'yyyy-mm-dd' has no place" in dropped
+    assert " dates: 14 times have a time of day for which 'yyyy-mm-dd' has no place" in dropped
 
 
 @pytest.mark.parametrize(
@@ -199,6 +206,12 @@ def test_a_text_that_carries_a_zone_is_refused_and_not_read_as_another_zones_hou
         ("yyyy-mm-dd hh:mi", "2026-06-30 08:30 ＰＭ", None),
         ("yyyy-mm-dd hh:mi:ss", "2026-06-30 20:30:00 ＵＴＣ＋８", None),
         ("yyyy-mm-dd hh:mi:ss", "2026-06-30 20:30:00东京", None),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 20:30 礼拜二", 73800),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 20:30整", 73800),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 20:30 星洲", None),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 20:30 周二 东京", None),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 夜里08:30", None),
+        ("yyyy-mm-dd hh:mi", "2026-06-30 08:30 傍晚", None),
     ],
 )
 def test_what_a_form_has_a_place_for_is_no_zone(form: str, text: str, second: int | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from profiles.flows.check import check_flows
 from profiles.flows.flows import Flows
 from profiles.language import language
+from profiles.language.recognised import recognised
 from psi.protocol.errors import InputError
 from tests.unit.profiles.flows.made import flows_of, rows_of, tables_file
 
@@ -74,6 +75,30 @@ def test_what_cannot_be_read_is_shown_by_how_it_is_written() -> None:
     )
     assert "'yyyy-mm-dd' does not read" in time
     assert time.endswith("letters) '99/99/9999' 1")
+
+
+def test_eight_figures_are_no_year_and_counted_days_are_pointed_out(tmp_path: Path) -> None:
+    times = ["20260630", "2026", "45931", "45931.0", "6217000011112222"]  # no form reads them
+    rows = [{"id": str(i), "account": "A", "time": t, "amount": 1.0} for i, t in enumerate(times)]
+    written, counted, _ = check_flows(flows_of(rows)).notes
+    for shape in ("'99999999' 1", "'9999' 1", "'99999' 1", "'99999999…' 1"):
+        assert shape in written
+    assert counted == (
+        "transactions time: 2 are whole numbers from 30,000 to 60,000: where a spreadsheet has "
+        'counted days (45931 is 2025-10-01), dates = { "time" = "excel" } in '
+        "[given.transactions] reads them"
+    )
+    file = tables_file(tmp_path, "1,A,45931,5,C,CNY,x\n2,A,45932,5,C,CNY,x\n")
+    text = file.read_text("utf-8")
+    assert any('= "excel" } in [bank.tx]' in note for note in check_flows(Flows.load(file)).notes)
+    declared = 'path = "tx.csv"\ndates = { day = "excel" }'
+    file.write_text(text.replace('path = "tx.csv"', declared).replace(', day = "string"', ""))
+    found = check_flows(Flows.load(file))
+    assert (found.first, found.last) == ("2025-10-01", "2025-10-02")
+    (tmp_path / "acc.csv").write_text("acct,cust,kind,opened,closed\nA,1,P,43831,\n")
+    notes = check_flows(Flows.load(file)).notes
+    assert any("accounts] opened: 1 are whole numbers from 30,000" in note for note in notes)
+    assert all(recognised(note, "flow_note") for note in (counted, *notes))
 
 
 def test_many_codes_are_counted_and_only_common_ones_named() -> None:
