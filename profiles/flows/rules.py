@@ -24,6 +24,8 @@ _BOUNDS = {"age": (0, 150), "days": (1, 31), "hours": (0, 23)}
 _FLAGS = ("month_end", "bare")
 _KNOWN = (*_LISTS, *_PAIRS, *_FLAGS, "id", "priority", "amounts", "regular", "own", "share")
 _MARKS = "\t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、；：？！“”‘’（）【】《》·—…"
+_NARROW = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20}
+_BLANKS = dict.fromkeys(map(ord, _MARKS), " ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +80,9 @@ class Rule:
 
 def needle(pattern: str) -> str:
     """What is looked for in a plain text."""
-    wide = {0xFF01 + i: 0x21 + i for i in range(94)} | {0x3000: 0x20}
-    text = pattern.translate(wide).lower()
+    text = pattern.translate(_NARROW).lower()
     ends = "" if text.startswith("*") else " ", "" if text.endswith("*") else " "
-    text = " ".join(text.translate(dict.fromkeys(map(ord, _MARKS), " ")).split())
+    text = " ".join(text.translate(_BLANKS).split())
     if not text.isascii():
         return text
     return f"{ends[0]}{text}{ends[1]}"

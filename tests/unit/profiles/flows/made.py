@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from profiles.flows.flows import Flows
 from profiles.flows.taxonomy import Taxonomy
 
-__all__ = ["HEAD", "few_types", "flows_of", "rows_of", "tables_file"]
+__all__ = ["HEAD", "few_types", "flows_of", "opened_once", "rows_of", "tables_file"]
 
 HEAD = "id,acct,day,amt,dc,ccy,text"
 _TABLES = """
@@ -57,6 +58,19 @@ def few_types(folder: Path, *codes: str) -> Path:
     dropped = [code for code in Taxonomy.load().types if code not in codes]
     layer.write_text(f'version = "few"\ndrop = {json.dumps(dropped)}', "utf-8")
     return layer
+
+
+def opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a command finds flows opened, and typed, where another has asked the same."""
+    opened, load = dict[Any, Flows](), Flows.load
+
+    def again(tables: str | Path, name: str = "", **more: Any) -> Flows:
+        asked = Path(tables).read_text("utf-8"), str(tables), name, *sorted(more.items())
+        if asked not in opened:
+            opened[asked] = load(tables, name, **more)
+        return opened[asked]
+
+    monkeypatch.setattr(Flows, "load", again)
 
 
 def tables_file(folder: Path, rows: str, more: str = "", **changed: str) -> Path:

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from profiles.cli import app
 from profiles.demo import write_world
+from tests.unit.profiles.flows.made import opened_once
 
 CHAPTER = Path(__file__).parents[4] / "docs/FLOWS.md"
 NAMED = ("explain", "breaks", "links", "views")
@@ -43,6 +44,7 @@ def test_what_the_chapter_names_is_in_the_demos_world(
     named = company | (rows["serial"] == "T0004711") | (rows["time"] >= "2025-12-31")
     rows[named].to_parquet(tmp_path / "bank_transactions.parquet")
     monkeypatch.chdir(tmp_path)
+    opened_once(monkeypatch)
     said = dict[str, str]()
     for words in commands(1):
         if words[1] in NAMED and len(words) > 4:

@@ -14,7 +14,7 @@ from federated.tables.bindings import TablesFile
 from profiles.cli import app
 from profiles.flows import Flows
 from psi.protocol.errors import EnvironmentFailed, InputError, JobError, MisuseError
-from tests.unit.profiles.flows.made import HEAD, few_types
+from tests.unit.profiles.flows.made import HEAD, few_types, opened_once
 
 ROWS = "1,A,2024-01-31,5,D,CNY,BANK FEE\n2,A,2024-02-01,7,D,CNY,zzz\n3,A,2024-02-01,0,D,CNY,z\n"
 
@@ -48,7 +48,10 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_type_and_explain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened_once(monkeypatch)
     file = bank(tmp_path, ROWS)
     found = json.loads(said(capsys, "flows", "check", "--tables", file, "--json"))
     assert (found["rows"], found["read"]) == (3, 2)
@@ -72,8 +75,9 @@ def test_check_type_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_rows_left_out_are_told_beside_what_is_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    opened_once(monkeypatch)
     file = bank(tmp_path, ROWS)
     few_types(tmp_path, "C.fee")
     few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')
@@ -151,7 +155,10 @@ MONEY = """1,A,2024-01-10,100,C,CNY,工资
 """
 
 
-def test_map_leaks_and_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_map_leaks_and_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened_once(monkeypatch)
     file = bank(tmp_path, MONEY)
     few_types(tmp_path, "C.salary", "C.own_elsewhere_out", "C.rent_paid")
     few = PLAIN.replace("[flows.f]\n", '[flows.f]\ntaxonomy = ["few.toml"]\n')

@@ -17,7 +17,7 @@ from profiles.cli.flow_links import Kind
 from profiles.flows.flows import Flows
 from profiles.flows.ties import KINDS, links, neighbourhood
 from psi.protocol.errors import InputError, MisuseError
-from tests.unit.profiles.flows.made import few_types, flows_of, rows_of
+from tests.unit.profiles.flows.made import few_types, flows_of, opened_once, rows_of
 from tests.unit.profiles.flows.test_breaks import paid
 
 JUNE = 2026 * 12 + 5
@@ -111,8 +111,9 @@ text = "text"
 
 
 def test_the_command_tells_sums_or_one_neighbourhood(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    opened_once(monkeypatch)
     rows, accounts = given()
     names = ("id", "account", "time", "amount", "counterparty_account", "text")
     pq.write_table(
