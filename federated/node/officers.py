@@ -8,7 +8,9 @@ from collections.abc import Callable
 from federated.keys.officers import OfficerList, Person, load_officers, write_officers
 from federated.keys.party_keys import PartyKeys
 from federated.node.home import NodeHome
+from federated.node.own_ledger import last_officers
 from federated.node.purge import note
+from psi.protocol import InputError
 
 __all__ = ["change_officers"]
 
@@ -25,10 +27,17 @@ def change_officers(
         keys: the party's, whose organisation key signs list and line.
         change: who is to be listed, of those who are.
 
+    A list that was damaged, or is another's, is put right first: by the last one in the node's own
+    ledger.
+
     Raises:
-        InputError: the present list is not signed by the party.
+        InputError: neither is signed by the party.
     """
-    listed = load_officers(home.path, keys.identity) or OfficerList(home.name, 0, ())
+    try:
+        listed = load_officers(home.path, keys.identity)
+    except InputError:
+        listed = OfficerList.from_plain(last_officers(home) or {}, keys.identity)
+    listed = listed or OfficerList(home.name, 0, ())
     after = listed.changed(change(listed.people), keys)
     note(home, keys, time.time, "officers", **after.plain())
     write_officers(home.path, after)

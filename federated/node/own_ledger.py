@@ -20,7 +20,7 @@ from federated.ledger.lines import read_ledger
 from federated.node.home import NodeHome
 from psi.protocol import InputError
 
-__all__ = ["OwnLedger", "check_officers", "own_ledgers", "own_paths"]
+__all__ = ["OwnLedger", "check_officers", "last_officers", "own_ledgers", "own_paths"]
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,26 @@ def _before(lines: Iterable[dict[str, Any]]) -> str:
     return name if name.isalnum() else ""
 
 
+def last_officers(home: NodeHome) -> dict[str, Any] | None:
+    """The last list of officers in the node's own ledger, as its line holds it, unchecked."""
+    noted = [body for path in own_paths(home) for body in _bodies(read_ledger(path), "officers")]
+    return noted[-1] if noted else None
+
+
 def check_officers(home: NodeHome) -> str:
     """What is wrong with `officers.json`, by the last list in the node's own ledger; "" if nothing.
 
     One that is gone lets users of the machine decide, an older one brings back who was removed.
     """
-    noted = [body for path in own_paths(home) for body in _bodies(read_ledger(path), "officers")]
+    last = last_officers(home)
     try:
         listed = load_officers(home.path)
     except InputError as error:
         return error.message
-    if not noted:
+    if last is None:
         return "" if listed is None else "officers.json is a list that the node's ledger lacks"
     if listed is None:
         return "officers.json is missing: the node's ledger has a list of officers"
-    last = noted[-1]
     if listed.plain()["people"] != last["people"] or listed.number < last["number"]:
         held = f"officers.json is list {listed.number}"
         return f"{held}, the node's ledger has another, {last['number']}"

@@ -263,6 +263,35 @@ def test_a_policy_may_ask_for_more_than_one(place: Place) -> None:
     assert _state(place, "0101") == "denied"
 
 
+def test_words_go_with_the_list(place: Place) -> None:
+    """Who is taken off the list, or has another key, has not approved; nor can he any more."""
+    (place.home.path / "policy.toml").write_text("[officers]\napprovals = 2\n")
+    made = place.puts()
+    for name in ("ann", "ben", "cid"):
+        place.lists(name)
+    ours = ("--passphrase-file", str(place.folder / "ours.passphrase"))
+    place.with_key("approve", "0101", key="ann")
+    assert "approved by ann" in place.node("show", "0101")
+    place.node("officers", "remove", "ann", *ours)
+    assert "approved by ann" not in place.node("show", "0101")
+    assert "1 more of this party's officers" in place.with_key("approve", "0101", key="ben")
+    with pytest.raises(Refused, match="the word of ann does not count"):
+        place.with_key("approve", "0101", key="ann")
+    for file in ("ben.key", "ben.card.json"):  # its passphrase is lost: he makes another
+        (place.folder / file).unlink()
+    place.lists("ben")
+    assert "1 more of this party's officers" in place.with_key("approve", "0101", key="cid")
+    place.with_key("approve", "0101", key="ben")
+    decision = place.decider().decide(request(made), NONE)
+    assert (decision.approved, decision.by) == (True, "cid and ben")
+
+    place.puts(2)
+    place.with_key("approve", "0202", key="ben")
+    place.with_key("deny", "0202", "--why", "not this one", key="cid")
+    place.node("officers", "remove", "ben", *ours)
+    assert "denied" in place.node("jobs")
+
+
 def test_new_keys_of_the_party_keep_its_officers(place: Place) -> None:
     place.lists("ann")
     rotate(place.home, place.keys, OURS.encode(), secrets.token_bytes)
@@ -283,8 +312,13 @@ def test_what_is_not_the_partys_list_counts_for_nobody(place: Place) -> None:
         load_officers(place.home.path)
     assert place.decider().decide(request(place.puts()), NONE).why.endswith("cannot be read")
     file.write_text("[]")
-    with pytest.raises(FedprofileError):
+    with pytest.raises(FedprofileError, match="not signed") as wrong:
         load_officers(place.home.path)
+    assert "officers add writes it anew" in wrong.value.hint
+    place.lists("ben")  # with those whom the node's own ledger has
+    listed = load_officers(place.home.path, place.keys.identity)
+    assert listed is not None
+    assert [person.name for person in listed.people] == ["ann", "ben"]
 
 
 def test_cards_and_fingerprints(place: Place, tmp_path: Path) -> None:
