@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from federated.regression import FeatureParty, LabelParty
+from federated.regression import FeatureParty, LabelParty, steps
 from federated.regression.messages import Products, Sums
 from federated.regression.states import Fitting
 from federated.regression.steps import own_products, rough
@@ -76,12 +77,14 @@ def negatives(world: World, noise: float) -> float:
 
 def test_one_record_fewer_tells_no_label_by_inner_products() -> None:
     """Two such sums differ by the label of the record that one lacks. Without the term they were
-    off by .14, and 40 of 40 labels were right."""
+    off by .14, and 40 of 40 labels were right. What gradients are off by hides it besides (4.1),
+    and is left out here: by it the term was missed by no test."""
     world = World.of(200, 60)
     assert abs(negatives(world, 0.0)) < 0.1
-    off = np.array([negatives(world, 1.0) for _ in range(20)])
-    # .7 and more; of twenty draws with that deviation less than .2 is one in 10^7
-    assert np.std(off) > 0.2
+    with mock.patch.object(steps, "LIKE", 0.0):
+        off = np.array([negatives(world, 1.0) for _ in range(24)])
+    # .65 for .165; of 24 draws with that deviation less than .22 is one in 10^8
+    assert np.std(off) > 0.22
 
 
 def test_the_term_is_one_for_all_evaluations_and_each_set_of_rows(

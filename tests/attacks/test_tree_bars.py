@@ -27,7 +27,7 @@ from federated.trees.splitting import feature_side
 from federated.trees.splitting.layout import bits_of as bits_of_scores
 from psi.protocol import Pair, Turn
 from tests.unit.hidden_trees.world import few_rows
-from tests.unit.trees.world import PlainLabel, PlainLabelParty, World, context, plan
+from tests.unit.trees.world import PlainLabel, PlainLabelParty, World, context, fixed_sums, plan
 
 ROWS, TREES, ALONE = 1024, 20, 7
 """Seven rows alone on the last level of a tree of depth 4, in each of so many trees others."""
@@ -214,11 +214,7 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
     which rows have one: curvatures told that exactly."""
     monkeypatch.setattr(TreesPlan, "noise", NOISE)
 
-    def fixed(g: Any, noise: float, place: str, *rest: Any) -> Any:
-        seed = sum(place.encode()) + g.size
-        return np.random.default_rng(seed).integers(-(1 << 14), 1 << 14, g.shape)
-
-    monkeypatch.setattr(trees_labels, "blurred_sums", fixed)
+    monkeypatch.setattr(trees_labels, "blurred_sums", fixed_sums)
     monkeypatch.setattr(trees_labels, "noised_base", lambda *given: -1.0)
     draw = Transcript.draw
 
@@ -249,6 +245,8 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
         world.run(terms, kind=Bank)
     assert len(seen[0]) == 5 * terms.levels
     assert seen[0] == seen[1] == seen[2]
+    own = np.concatenate([np.frombuffer(each, "<f8") for each in seen[0][3::5]])
+    assert np.isfinite(own).mean() > 0.5  # they compete: nodes are large enough to ask
 
 
 class Heavy(HiddenFeatureParty):

@@ -162,7 +162,7 @@ def test_a_label_party_that_aims_at_a_row_reads_it_under_the_noise() -> None:
     """It puts one row alone into a class, to read its place: one count of 64 is 1 more."""
     own, theirs, _ = scores(400)
     grid = agreed(own, theirs)
-    right, runs = 0, 60
+    right, runs, off = 0, 60, list[np.ndarray]()
     aimed = np.zeros(400, np.int8)
     aimed[7] = 1
     bins, lanes = bins_of(grid, np.zeros(400), aimed), lanes_of(grid.theirs(theirs))
@@ -171,6 +171,9 @@ def test_a_label_party_that_aims_at_a_row_reads_it_under_the_noise() -> None:
     for _ in range(runs):
         found = opened(grid, shares, [399, 1], seed=secrets.token_bytes(32))
         right += int(found[1].argmax() == truth)
+        off.append(found[1] - (np.arange(len(found[1])) == truth))
+    # of 60 draws for each of 64 counts: 6 / sqrt(2 n)
+    assert abs(np.std(off) - 1.0) < 6 / np.sqrt(2 * np.size(off))
     # the largest of 64 counts is the right one in .09 of draws, by chance in .016; 6 sd: .31
     assert right < 0.31 * runs
     assert counted_bits(1.0) < 0.73

@@ -37,6 +37,7 @@ from tests.unit.trees.world import (
     PlainLabelParty,
     World,
     context,
+    fixed_sums,
     plan,
     sides,
 )
@@ -347,12 +348,7 @@ def test_levels_of_a_partner_whose_bits_are_spent_bear_noise_too(
     replaced by one number each, nothing that it is asked hangs on a label."""
     monkeypatch.setattr(TreesPlan, "noise", NOISE)
 
-    def fixed(g: Any, noise: float, place: str, *rest: Any) -> Any:
-        del noise, rest
-        seed = sum(place.encode()) + g.size
-        return np.random.default_rng(seed).integers(-(1 << 14), 1 << 14, g.shape)
-
-    monkeypatch.setattr(trees_labels, "blurred_sums", fixed)
+    monkeypatch.setattr(trees_labels, "blurred_sums", fixed_sums)
     monkeypatch.setattr(trees_labels, "noised_base", lambda *given: -1.0)
     draw = Transcript.draw
 
