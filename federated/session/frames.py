@@ -451,10 +451,8 @@ class Frames:
         if word is not None:
             self.final = not word.returns
             with contextlib.suppress(PeerError):
-                head = self._peer_head(frame.sender)
-                self._ledger.write(
-                    "farewell", peer=frame.sender, error=word.error, head=head.plain()
-                )
+                head = self._peer_head(frame.sender).plain()
+                self._ledger.write("farewell", peer=frame.sender, error=word.error, head=head)
         return reason_of(frame.sender, word)
 
     def _word(self, frame: SealedFrame) -> Farewell | None:

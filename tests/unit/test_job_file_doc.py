@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from federated.releases.limits import ReleaseLimits
-from federated.tables.bindings import _KNOWN_KEYS, TablesFile
 from federated.toml_sections import TomlSection
 from profiles.job import Job
 from psi.protocol import JobError
@@ -475,25 +474,6 @@ def test_a_key_out_of_its_range_is_refused_by_name() -> None:
             place(job, row.section)[row.key] = wrong
             with pytest.raises(JobError, match=row.key):
                 Job.load(job)
-
-
-def test_tables_toml_knows_the_documented_keys_and_no_others(tmp_path: Path) -> None:
-    part = DOC.split("## tables.toml", 1)[1].split("\n### ", 1)[0]
-    lines = [cells(line) for line in part.splitlines() if line.startswith("| `")]
-    documented = {key for line in lines for key in re.findall(r"`([^`]+)`", line[0])}
-    assert documented == set(_KNOWN_KEYS)
-    for line in lines:
-        keys, shown = re.findall(r"`([^`]+)`", line[0]), re.findall(r"`([^`]+)`", line[2])
-        for key in keys:
-            for text in [shown[keys.index(key)]] if len(keys) == len(shown) else shown:
-                body = f'path = "t.csv"\n{key} = {text}'
-                if key in ("path", "connection", "table"):
-                    body = f"{key} = {text}" + '\ntable = "t"' * (key == "connection")
-                if key == "table":
-                    continue  # its cell's example is the connection
-                beside = "[bank.consents]\npath = 'consents.csv'\n"  # which `basis` names
-                (tmp_path / "tables.toml").write_text(f"{beside}[bank.t]\n{body}\n", "utf-8")
-                TablesFile.load(tmp_path / "tables.toml")
 
 
 def test_an_unknown_key_is_refused_with_those_that_are_known() -> None:

@@ -309,13 +309,9 @@ class NodeDaemon:
         names = [party.name for party in call.parties]
         job: Job
         endpoint = PostEndpoint(
-            self.home.name,
-            call.session,
-            names,
-            self.fleet.put,
-            lambda step: step_limit(job.contract, step),
-            self._timeout,
-        )
+            self.home.name, call.session, names, self.fleet.put,
+            lambda step: step_limit(job.contract, step), self._timeout,
+        )  # fmt: skip
         place = self.home.job(call.session)
         if not (place / "call").exists():  # its time says when the job came
             write_atomic(place / "call", data, private=True)
