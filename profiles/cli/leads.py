@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from federated.cli.group import Group
+from profiles.cli.flow_options import Lang
 
 __all__ = ["app"]
 
@@ -37,24 +38,25 @@ def load(
     history: Annotated[
         Path, typer.Option("--history", help="The Parquet file of all leads so far; it grows.")
     ],
+    lang: Lang = "",
 ) -> None:
     """Add a list's leads, and what became of them, to the history that assignment learns from.
 
     A lead is right where its first manager kept it and made contact within ten days.
     """
     from profiles.assignment.history import DAYS, load_leads
+    from profiles.cli.run import check_lang
+    from profiles.language import LANGUAGES, language
 
+    check_lang(lang)
+    t = language(lang or LANGUAGES[0])
     found = load_leads(targets, contacts, listed.date(), history, date.today())
-    typer.echo(
-        f"{found.leads:,} leads, {found.unassigned:,} of them without a manager; "
-        f"{found.kept:,} kept by their first manager"
-    )
-    typer.echo(
-        f"right (kept, and contacted within {DAYS} days): {found.right:,}, {found.share:.1%}"
-    )
-    typer.echo(f"outcome 1: {found.outcomes:,}")
+    counts = {"leads": found.leads, "unassigned": found.unassigned, "kept": found.kept}
+    typer.echo(t.say("leads.counts", **counts))
+    typer.echo(t.say("leads.right", days=DAYS, right=found.right, share=f"{found.share:.1%}"))
+    typer.echo(t.say("leads.outcome", outcomes=found.outcomes))
     for why, rows in found.left_out.items():
-        typer.echo(f"left out: {rows:,} {why}")
+        typer.echo(t.say("effects.left", rows=rows, why=why))
     for note in found.notes:
-        typer.echo(note)
-    typer.echo(f"{history}: {found.history:,} leads")
+        typer.echo(t.told(note, "set_aside"))
+    typer.echo(t.say("leads.history", file=history, leads=found.history))

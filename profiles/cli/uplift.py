@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiles.cli.flow_options import Lang
+
 if TYPE_CHECKING:
     from profiles.campaign import Measured, Uplift
+    from profiles.language import Language
 
 __all__ = ["uplift"]
 
@@ -73,6 +76,7 @@ def uplift(
         Path | None, typer.Option("--out", help="A Parquet or CSV file with a row an effect.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Plain data in place of text.")] = False,
+    lang: Lang = "",
 ) -> None:
     """Measure what being listed changed, with intervals of 95%.
 
@@ -82,8 +86,11 @@ def uplift(
     """
     from profiles.campaign import Asked, uplift_of
     from profiles.campaign.by_aggregate import uplift_by_aggregate
+    from profiles.cli.run import check_lang
+    from profiles.language import LANGUAGES, language
     from psi.protocol.errors import MisuseError
 
+    check_lang(lang)
     if bool(date) != (since is not None):
         raise MisuseError("--date and --since go together")
     if by_aggregate:
@@ -110,15 +117,16 @@ def uplift(
     if as_json:
         typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
         return
+    t = language(lang or LANGUAGES[0])
     for one in found.effects:
-        for line in _lines(one):
+        for line in _lines(one, t):
             typer.echo(line)
     for why, count in found.left_out.items():
-        typer.echo(f"left out: {count:,} {why}")
+        typer.echo(t.say("effects.left", rows=count, why=why))
     for note in found.notes:
-        typer.echo(note)
+        typer.echo(t.told(note, "set_aside"))
     if out is not None:
-        typer.echo(f"{out}: {len(found.effects):,} rows")
+        typer.echo(t.say("effects.file", file=out, rows=len(found.effects)))
 
 
 def _write(found: Uplift, out: Path) -> None:
@@ -136,35 +144,39 @@ def _write(found: Uplift, out: Path) -> None:
         )
 
 
-def _lines(one: Measured) -> list[str]:
+def _lines(one: Measured, t: Language) -> list[str]:
     of, share = one.effect, one.effect.listed.is_share and one.effect.control.is_share
     name = f"{one.outcome}, {one.arm}" + (f", {one.group}" if one.group else "")
-    told = [
-        f"{_told(sums.mean, share)} of {sums.rows:,} {where}" if sums.rows else f"nobody {where}"
-        for sums, where in ((of.listed, "listed"), (of.control, "in the control group"))
-    ]
-    lines = [f"{name}: {one.verdict}; {', '.join(told)}"]
+    arms = {
+        key: t.say(f"effects.{key}", mean=_told(sums.mean, share), rows=sums.rows)
+        if sums.rows
+        else t.say(f"effects.{key}_none")
+        for key, sums in (("listed", of.listed), ("control", of.control))
+    }
+    lines = [t.say("effects.head", name=name, verdict=one.verdict, **arms)]
     if not (of.listed.rows and of.control.rows):
         return lines
-    lines.append(f"  effect of being listed {_change(of.difference, of.low, of.high, share)}")
+    change = _change(t, of.difference, of.low, of.high, share)
+    lines.append(t.say("effects.being", change=change))
     if one.verdict == "cannot tell":
-        lines += [f"  {why}" for why in _why(one)]
+        lines += _why(one, t)
         if isfinite(of.smallest) and of.smallest:  # 0: nobody differs from anybody
-            lines.append(
-                f"  the smallest effect that this list can show: {_points(of.smallest, share)}"
+            least = _points(
+                t, f"{100 * of.smallest:.2f}" if share else f"{of.smallest:,.4g}", share
             )
+            lines.append(t.say("effects.smallest", least=least))
     if one.reached is not None:
         met = one.reached
+        change = _change(t, met.difference, met.low, met.high, share)
         lines.append(
-            f"  reached {_told(met.share, True)} more of the listed; effect on them "
-            f"{_change(met.difference, met.low, met.high, share)}"
+            t.say("effects.reached", share=_told(met.share, True), change=change)
             if isfinite(met.difference)
-            else "  nobody more of the listed was reached"
+            else t.say("effects.reached_none")
         )
     return lines
 
 
-def _why(one: Measured) -> Iterator[str]:
+def _why(one: Measured, t: Language) -> Iterator[str]:
     """Why nothing can be told though the interval leaves out 0."""
     from profiles.campaign.effects import LEVEL
 
@@ -172,31 +184,27 @@ def _why(one: Measured) -> Iterator[str]:
     if of.low <= 0 <= of.high:
         return
     if of.p > 1 - LEVEL:
-        yield (
-            f"the interval leaves out 0, but where nothing changes and all vary alike a difference "
-            f"as large comes about in {100 * of.p:.0f} of 100 lists"
-        )
+        yield t.say("effects.by_chance", times=f"{100 * of.p:.0f}")
     else:
-        yield (
-            f"the interval leaves out 0, but among several groups one differs as much by chance "
-            f"(p {of.p:.2g}, Holm's rule)"
-        )
+        yield t.say("effects.by_many", p=f"{of.p:.2g}")
 
 
 def _told(value: float, share: bool) -> str:
     return f"{100 * value:.2f}%" if share else f"{value:,.4g}"
 
 
-def _points(value: float, share: bool) -> str:
+def _points(t: Language, text: str, share: bool) -> str:
     """A difference: between shares in percentage points."""
-    return f"{100 * value:.2f} percentage points" if share else f"{value:,.4g}"
+    return t.say("effects.points", change=text) if share else text
 
 
-def _change(value: float, low: float, high: float, share: bool) -> str:
+def _change(t: Language, value: float, low: float, high: float, share: bool) -> str:
     """A difference with its interval, the unit once."""
+
+    def said(number: float) -> str:
+        return f"{100 * number:+.2f}" if share else f"{number:+,.4g}"
+
+    change = _points(t, said(value), share)
     if not (isfinite(low) and isfinite(high)):
-        sign = f"{100 * value:+.2f} percentage points" if share else f"{value:+,.4g}"
-        return f"{sign}, or any other: too few people for an interval"
-    if share:
-        return f"{100 * value:+.2f} percentage points [{100 * low:+.2f}, {100 * high:+.2f}]"
-    return f"{value:+,.4g} [{low:+,.4g}, {high:+,.4g}]"
+        return t.say("effects.any_other", change=change)
+    return t.say("effects.between", change=change, low=said(low), high=said(high))

@@ -13,7 +13,7 @@ __all__ = ["LANGUAGES", "PARAMETER", "Message", "catalogue"]
 
 LANGUAGES = ("en", "zh")
 PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_FILES = ("page.toml", "told.toml")
+_FILES = ("page.toml", "told.toml", "screen.toml")
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Language:
     ) -> None:
         self.code = code
         self._messages = messages
+        self.titles = titles
         in_reasons = {name.replace("_", " "): said for name, said in titles.items()}
         self._titles = {**in_reasons, **titles}
 

@@ -134,7 +134,8 @@ def test_the_next_list_goes_to_those_who_did_well(small: Path) -> None:
     done["outcome"] = (done.manager == "Wu").astype(int)
     done.to_csv(small / "contacts.csv", index=False)
     loads = ["leads", "load", small / "june" / "targets.parquet", small / "contacts.csv"]
-    called(*loads, "--listed", "2026-06-01", "--history", history)
+    said = called(*loads, "--listed", "2026-06-01", "--history", history, "--lang", "zh")
+    assert "条由首位客户经理保留" in said
     file.write_text(file.read_text().replace(given, given + '\nhistory = "bank.leads"'))
     called("run", file, "--tables", tables, "--out", small / "july", "--quiet")
     july = pd.read_parquet(small / "july" / "targets.parquet")

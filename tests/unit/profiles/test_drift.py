@@ -69,6 +69,10 @@ def test_the_command_says_it_in_lines_and_whole_as_json(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, words).output
     assert said.startswith("in both 950, came 2, went 50\n30 moved from 'low' to 'high'\n")
     assert "zone: much drift" in said
+    (tmp_path / "metrics.json").write_text('{"lang": "zh", "titles": {"zone": "区域"}}')
+    said = CliRunner().invoke(app, [*words, "--lang", "zh"]).output
+    assert said.startswith("两次都有 950，新增 2，减少 50\n30 名从“low”移到“high”\n")
+    assert "\n区域：变化很大（" in said
     told = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert told["stayed"] == 950
     assert told["drifts"][0]["before"] is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from profiles.campaign import Measured, Sums, effect, from_sums
+from profiles.assignment import history
+from profiles.campaign import Measured, Sums, effect, from_sums, outcomes, uplift
 from profiles.cli import app
 from profiles.cli.uplift import _lines
+from profiles.language import language
 from psi.protocol.errors import InputError
 
 PEOPLE = 4000
@@ -98,7 +102,7 @@ def test_why_nothing_is_told_though_an_interval_leaves_out_0(
     (n, x), (m, y) = arms
     of = effect(Sums(n, x, x), Sums(m, y, y))
     one = Measured(outcome="o", arm="listed", group="g 1", effect=of, verdict="cannot tell")
-    text = "\n".join(_lines(one))
+    text = "\n".join(_lines(one, language("en")))
     assert ("leaves out 0" in text) == (said is not None) == (not of.low <= 0 <= of.high)
     assert (said or "") in text
 
@@ -156,6 +160,25 @@ def test_what_does_not_fit_is_refused_with_what_to_do(
     shown = called(files, *words)
     assert shown.exit_code, shown.output
     assert said in str(shown.exception)
+
+
+def test_effects_are_told_in_chinese(files: Path) -> None:
+    shown = called(
+        files, *SALES, "--contacts", "calls.csv", "--by", "region", "--lang", "zh"
+    ).output
+    assert shown.startswith("bought, listed：有提高；名单上 ")
+    assert "列入名单的效果 +" in shown
+    assert "  名单上被联系到的比对照组多 " in shown
+    assert " 个百分点 [+" in shown
+    assert called(files, *SALES, "--lang", "fr").exit_code
+
+
+@pytest.mark.parametrize("module", [history, outcomes, uplift])
+def test_whatever_is_left_out_has_its_chinese(module: ModuleType) -> None:
+    found = re.findall(r'lost\[f?"([^"]+)"\]', Path(str(module.__file__)).read_text("utf-8"))
+    assert found
+    for why in found:
+        assert re.search("[\u4e00-\u9fff]", language("zh").told(why, "set_aside")), why
 
 
 def test_a_folder_of_outputs_is_told_which_file_of_it_is_meant(files: Path) -> None:
