@@ -98,7 +98,24 @@ def _uplift_of(
         groups=[(name, _text(people, name)) for name in asked.by],
         left_out=lost,
     )
+    if asked.entity in wanted:
+        notes += _in_several(people, asked)
     return replace(found, notes=tuple(notes))
+
+
+def _in_several(people: pa.Table, asked: Asked) -> list[str]:
+    """A word on people in several groups of a column, as those on two lists are."""
+    found = []
+    for column in asked.by:
+        pairs = pa.table({"who": _text(people, asked.entity), "group": _text(people, column)})
+        once = pairs.drop_null().group_by(["who", "group"], use_threads=False).aggregate([])
+        counts = once.group_by("who", use_threads=False).aggregate([("group", "count")])
+        if many := int(pc.sum(pc.greater(counts.column("group_count"), 1)).as_py() or 0):
+            found.append(
+                f"{many:,} people are in several groups of {column} and count in each: what a "
+                "group shows of them is the effect of all their lists"
+            )
+    return found
 
 
 def _numbered(people: pa.Table, asked: Asked) -> np.ndarray:

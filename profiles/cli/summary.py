@@ -84,7 +84,8 @@ def print_summary(result: JobResult) -> None:
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)
         given += f" ({by})" if by else ""
         if target.held:
-            given += f"; {target.held.people} in the control group, on no list"
+            given += f"; {target.held.people} who would be on it are "
+            given += "in the control group, on no list"
             given += ", more than are listed" * (target.held.people > target.total)
             least = t.form("points", target.held.smallest)
             shows = f"shows in 80 of 100 cases an effect of {least} and more"

@@ -88,6 +88,7 @@ def uplift(
     from profiles.campaign.by_aggregate import uplift_by_aggregate
     from profiles.cli.run import check_lang
     from profiles.language import LANGUAGES, language
+    from profiles.said_tables import spoken_in
     from psi.protocol.errors import MisuseError
 
     check_lang(lang)
@@ -117,7 +118,7 @@ def uplift(
     if as_json:
         typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
         return
-    t = language(lang or LANGUAGES[0])
+    t = language(lang or LANGUAGES[0], spoken_in(campaign.parent).titles)
     for one in found.effects:
         for line in _lines(one, t):
             typer.echo(line)
@@ -145,8 +146,12 @@ def _write(found: Uplift, out: Path) -> None:
 
 
 def _lines(one: Measured, t: Language) -> list[str]:
+    from profiles.campaign.people import LISTED
+
     of, share = one.effect, one.effect.listed.is_share and one.effect.control.is_share
-    name = f"{one.outcome}, {one.arm}" + (f", {one.group}" if one.group else "")
+    key = "listed" if one.arm == LISTED else "group" if one.group else "whole"
+    key += "_group" if one.group and key == "listed" else ""
+    name = t.say(f"arms.{key}", outcome=one.outcome, arm=one.arm, group=one.group)
     arms = {
         key: t.say(f"effects.{key}", mean=_told(sums.mean, share), rows=sums.rows)
         if sums.rows

@@ -56,6 +56,7 @@ def best_under_caps(value: Floats, use: Floats, caps: Floats) -> Chosen:
     offer = np.where((worth >= 0) & (value[people, offer] > 0), offer, -1)
     _keep_caps(offer, worth, use, caps)
     _fill_up(offer, value, use, caps)
+    _better(offer, value, use, caps)
     held = offer >= 0
     total = float(value[people[held], offer[held]].sum())
     return Chosen(offer.astype(np.int64), worth, prices, total, max(bound, total))
@@ -121,3 +122,26 @@ def _fill_up(offer: Ints, value: Floats, use: Floats, caps: Floats) -> None:
         order = waiting[np.argsort(-value[waiting, place], kind="stable")]
         fits = np.cumsum(use[:, order, place], axis=1) <= room[:, None] + 1e-9
         offer[order[fits.all(axis=0)]] = place
+
+
+def _better(offer: Ints, value: Floats, use: Floats, caps: Floats) -> None:
+    """Gives those who have an offer a better one where there is room, most gain first.
+
+    Of people who are alike, as those of one group of effects are, all take the same offer at the
+    last prices, though the caps would let some have the better one.
+    """
+    for _ in range(value.shape[1]):
+        moved = False
+        for place in range(value.shape[1]):
+            held = np.flatnonzero(offer >= 0)
+            gain = value[held, place] - value[held, offer[held]]
+            order = np.argsort(-gain, kind="stable")
+            order = order[gain[order] > 0]
+            room = caps - use[:, held, offer[held]].sum(axis=1)
+            held = held[order]
+            more = np.cumsum(use[:, held, place] - use[:, held, offer[held]], axis=1)
+            fits = np.logical_and.accumulate((more <= room[:, None] + 1e-9).all(axis=0))
+            offer[held[fits]] = place
+            moved |= bool(fits.any())
+        if not moved:
+            return

@@ -186,6 +186,24 @@ def test_the_choice_is_that_of_the_linear_programme(seed: int) -> None:
     assert found.bound == pytest.approx(-best.fun, rel=1e-4)
 
 
+@pytest.mark.parametrize("kinds", [1, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_people_who_are_alike_share_the_better_offer_as_far_as_caps_let(
+    kinds: int, reverse: bool
+) -> None:
+    """As those of one group of effects are: at the last prices all took the cheaper one."""
+    effect = np.repeat(np.linspace(0.32, 0.2, kinds), 675 // kinds)
+    value = np.column_stack([150 * effect - 8, 40 * effect - 0.3])[:, :: -1 if reverse else 1]
+    cost = np.array([8.0, 0.3])[:: -1 if reverse else 1]
+    call = int(reverse)
+    use = np.zeros((3, len(value), 2))
+    use[0], use[1], use[2][:, call] = cost, 1, 1
+    found = best_under_caps(value, use, np.array([2000.0, 400.0, 150.0]))
+    assert (found.offer == call).sum() == 150
+    assert (found.offer >= 0).sum() == 400
+    assert found.total >= 0.999 * found.bound
+
+
 REFUSED: list[tuple[tuple[dict[str, Any], ...], dict[str, Any], str]] = [
     ((CALL, CALL), {}, "'call' found twice"),
     ((CALL,), {"budget": 3}, "value allowed with a budget"),

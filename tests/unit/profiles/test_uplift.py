@@ -117,6 +117,11 @@ def test_somebody_on_two_lists_counts_once(files: Path) -> None:
     whole, card, loan = json.loads(called(files, *words).output)["effects"]
     assert whole == once[0]
     assert [one["listed"] for one in (card, loan)] == [whole["listed"]] * 2
+    said = f"{PEOPLE:,} people are in several groups of product and count in each"
+    assert said in called(files, *words[:-1]).output
+    told = called(files, *words[:-1], "--lang", "zh").output
+    assert f"{PEOPLE:,} 人同时属于 product 的多个组" in told
+    assert "\nbought，列入名单，名单“loan”：有提高；" in told
 
 
 def test_several_rows_of_a_person_add_up_and_early_ones_do_not_count(files: Path) -> None:
@@ -166,7 +171,7 @@ def test_effects_are_told_in_chinese(files: Path) -> None:
     shown = called(
         files, *SALES, "--contacts", "calls.csv", "--by", "region", "--lang", "zh"
     ).output
-    assert shown.startswith("bought, listed：有提高；名单上 ")
+    assert shown.startswith("bought，列入名单：有提高；名单上 ")
     assert "列入名单的效果 +" in shown
     assert "  名单上被联系到的比对照组多 " in shown
     assert " 个百分点 [+" in shown
