@@ -30,7 +30,9 @@ _PLACE = 16
 _TILE = 8
 """Rows of tables that are padded at a time: their blocks stay in the first cache."""
 _THREAD = 1 << 10
-"""Rows that are worth a thread."""
+"""Rows of tables that are worth a thread."""
+_BLOCKS = 1 << 14
+"""Blocks that are."""
 
 
 @part
@@ -87,7 +89,7 @@ def hashed_blocks(blocks: Words, tweaks: Words, keys: Keys, per: int) -> Words:
     out = np.empty((rows, count, 2), np.uint64)
     if block_path() != "portable":
         given = readonly(blocks), readonly(tweaks), _words(keys)
-        parallel_rows(_hash_rows, rows, *given, per, out, least=_THREAD)
+        parallel_rows(_hash_rows, rows, *given, per, out, least=max(8, _BLOCKS // max(1, count)))
         return out
     place = np.arange(rows, dtype=np.uint64)[:, None] << np.uint64(_PLACE)
     turned = np.empty_like(out)

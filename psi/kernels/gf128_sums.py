@@ -19,6 +19,9 @@ __all__ = ["inner_products", "powers", "products"]
 
 Elements = np.ndarray[Any, np.dtype[np.uint64]]
 
+_THREAD = 1 << 16
+"""Products that are worth a thread."""
+
 
 @kernel
 def _product_rows(low, high, first, second, out):  # type: ignore[no-untyped-def]
@@ -61,7 +64,7 @@ def inner_products(rows: Elements, weights: Elements, column: int = 0) -> Elemen
     if not 0 <= column <= rows.shape[2] - 2 or rows.shape[1] != len(weights):
         raise ValueError(f"rows {rows.shape} for {len(weights)} weights, column {column}")
     args = readonly(rows), column, readonly(weights), out
-    parallel_rows(_inner_rows, len(rows), *args, least=8)
+    parallel_rows(_inner_rows, len(rows), *args, least=max(8, _THREAD // max(1, len(weights))))
     return out
 
 
