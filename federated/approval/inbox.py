@@ -222,6 +222,15 @@ class Inbox:
         """Whether the words given in this session have taken effect."""
         return (self._spent / session.hex()).exists()
 
+    def spent_on(self, session: bytes) -> str:
+        """The session, in hexadecimal, in which the words given in this one have taken effect; ""
+        where they have not, or an officer may not look."""
+        try:
+            text = (self._spent / session.hex()).read_text("utf-8")
+        except OSError:
+            return ""
+        return "" if text == _VOID else text
+
     def remove(self, session: bytes) -> None:
         """Forget a request and what belongs to it."""
         for file in self.folder.glob(f"{session.hex()}.*"):

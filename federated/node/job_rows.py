@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def job_rows(inbox: Inbox, place: NodeHome, live: Running | None) -> list[Row]:
     rows = []
     for session in dict.fromkeys([*entries, *_folders(place), *runs]):
         found = _found(session, entries.get(session), place, runs, session in others)
+        found = replace(found, spent=inbox.spent_on(bytes.fromhex(session)))
         row = _row(session, found, runs.get(session, {}), now)
         if found.live and row["state"] in _OPEN and live and live.away and not row["why"]:
             row["why"] = live.away
@@ -237,8 +238,20 @@ def _next(row: Row, found: Found, place: NodeHome, live: Running | None) -> str:
         "waiting": f"fedprofile node show {name}",
         "approved": f"it begins once {needed}",
         "interrupted": f"it goes on once {needed}; {ends}",
-        "left": "a word counts once, if exactly the same is asked again",
+        "left": _of_left(found),
     }.get(state, "")
+
+
+def _of_left(found: Found) -> str:
+    """What becomes of a word on a proposal whose session is gone."""
+    entry, here = found.entry, found.folder.name
+    if entry is None or time.time() >= entry.ends:
+        return ""
+    if found.spent not in ("", here):
+        return f"its yes has counted for {found.spent[:8]}"
+    given = entry.word is not None and entry.word.approved
+    words = f"the yes of {entry.word.by}" if entry.word is not None and given else "a word"
+    return f"{words} counts once, if exactly the same is asked again"
 
 
 def _next_of_own(row: Row, found: Found, hub: Path, ends: str) -> str:
@@ -257,7 +270,7 @@ def _next_of_own(row: Row, found: Found, hub: Path, ends: str) -> str:
         return found.run.hint
     return {
         "approved": "it counts once, when the same job is run again",
-        "left": "a word counts once, if exactly the same is asked again",
+        "left": _of_left(found),
     }.get(state, "")
 
 

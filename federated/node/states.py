@@ -48,7 +48,8 @@ class Found:
     """A job as it is: the proposal if one is on file, what its ledger says, its folder.
 
     `live` is "waiting" or "running" where a process plays it, "" where none does. `unread`: its
-    proposal is on file, and of another version; `halted` why its journal does not open; `run` what
+    proposal is on file, and of another version; `spent` the session in which officers' words on it
+    have taken effect; `halted` why its journal does not open; `run` what
     the job has noted of itself, if this party has proposed it by `fedprofile run --hub`.
     """
 
@@ -58,6 +59,7 @@ class Found:
     live: str = ""
     unread: bool = False
     halted: str = ""
+    spent: str = ""
     run: OwnRun | None = None
 
 
@@ -90,7 +92,7 @@ def state_of(found: Found, now: float) -> str:
     if entry is None:
         return _undecided(found, now)
     gone = told.last and not _at_rest(found.folder)
-    return "left" if word == "waiting" and gone else word
+    return "left" if word in ("waiting", "approved") and gone else word
 
 
 def _of_own(found: Found, run: OwnRun, word: str) -> str:

@@ -244,6 +244,15 @@ def test_every_screen_says_the_same(place: Place, name: str) -> None:
 
     if state == "left":
         assert "the word counts once, for its next proposal" in place.say("approve", ID)
+        row = place.row()
+        assert (row["state"], row["why"]) == ("left", row["why"]), (
+            "its session is gone all the same"
+        )
+        assert "counts once, if exactly the same is asked again" in row["next"]
+        assert "the yes of" in row["next"]
+        other = bytes([7] * 32)
+        Inbox(place.home.desk).use(SESSION, other)
+        assert place.row()["next"] == f"its yes has counted for {other.hex()[:8]}"
     elif left.request and state != "waiting":
         for words in (("approve", ID), ("deny", ID, "--why", "no")):
             assert f"{ID} is {state} already" in place.say(*words)

@@ -258,7 +258,8 @@ def test_a_yes_to_a_job_that_has_left_is_taken_back(scene: Scene) -> None:
     assert isinstance(scene.ends(), Refused)
     scene.becomes("left")
     scene.approve()
-    assert scene.row()["state"] == "approved"
+    assert scene.row()["state"] == "left"
+    assert "the yes of" in scene.row()["next"]
     out = scene.say("stop", scene.session.hex()[:8], "--now")
     assert "is stopped: the yes to it counts no more" in out
     assert scene.row()["state"] == "refused"
