@@ -51,6 +51,8 @@ class Federation:
     """To be called once its outputs are in place: what it could be made from again goes."""
     wrote: Callable[[Callable[[str], dict[str, str]]], None] = lambda hashes: None
     """To be called when they are made: notes their names and hashes in the receiver's ledger."""
+    failed: Callable[[BaseException], None] = lambda error: None
+    """To be called where they cannot be made: notes why, for lists of runs."""
 
     def __repr__(self) -> str:
         return f"<Federation of {', '.join(self.outcomes)}>"

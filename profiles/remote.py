@@ -205,6 +205,7 @@ def federate_remote(
         models=link.home.models,
         settle=settle,
         wrote=wrote,
+        failed=partial(_end, place),
     )
 
 
@@ -218,17 +219,26 @@ def _held(place: RunFolder, run: Run, job_file: Path) -> Iterator[contextlib.Exi
             yield held
         except FedprofileError as found:
             error = _for_whom(run, found)
-            said_no = "refused" if error.exit_code == Refused.exit_code else "failed"
-            state = "stopped" if place.stop_file.exists() else said_no
-            place.end(state, error.message, error.hint)
+            _end(place, error)
             raise error from None
-        except KeyboardInterrupt:
-            place.end("failed", "interrupted")
+        except KeyboardInterrupt as interrupted:
+            _end(place, interrupted)
             again = f"fedprofile job resume {run.id} goes on with it, job stop {run.id} ends it"
             raise KeyboardInterrupt(*([again] * place.resumable)) from None
         except BaseException as error:
-            place.end("failed", type(error).__name__)
+            _end(place, error)
             raise
+
+
+def _end(place: RunFolder, error: BaseException) -> None:
+    """Note with the run how it ends, in words where they are ours."""
+    if not isinstance(error, FedprofileError):
+        known = isinstance(error, KeyboardInterrupt)
+        place.end("failed", "interrupted" if known else type(error).__name__)
+        return
+    said_no = "refused" if error.exit_code == Refused.exit_code else "failed"
+    state = "stopped" if place.stop_file.exists() else said_no
+    place.end(state, error.message, error.hint)
 
 
 def _for_whom(run: Run, error: FedprofileError) -> FedprofileError:

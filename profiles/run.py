@@ -231,24 +231,35 @@ def run_job(
         with progress or nullcontext(_quiet) as report:
             run = over or partial(_here, frozen=frozen, models=models)
             federation = run(job, by_name, staging / "parties", report)
-        outputs = write_outputs(
-            job,
-            federation,
-            staging,
-            baseline=baseline,
-            synthetic=synthetic or _synthetic(job, federation.tables),
-            campaign=group,
-            segments_file=kept,
-            earlier=earlier,
-        )
-        if resumed and not job.horizontal:  # the copy is what was looked at when the job began
-            check_types(job, federation.tables[job.receiver], frozen)
-        federation.wrote(partial(_hashes, staging))
-        _replace(staging, out)
+        with _noting(federation):
+            outputs = write_outputs(
+                job,
+                federation,
+                staging,
+                baseline=baseline,
+                synthetic=synthetic or _synthetic(job, federation.tables),
+                campaign=group,
+                segments_file=kept,
+                earlier=earlier,
+            )
+            if resumed and not job.horizontal:  # the copy is what was looked at when the job began
+                check_types(job, federation.tables[job.receiver], frozen)
+            federation.wrote(partial(_hashes, staging))
+            _replace(staging, out)
     federation.settle()
     noted = frozen is None or frozen.note()
     numbered = kept is None or kept.note()
     return JobResult(out, outputs, federation, columns_noted=noted, segments_noted=numbered)
+
+
+@contextlib.contextmanager
+def _noting(federation: Federation) -> Iterator[None]:
+    """What keeps the outputs from being made is noted with the run, which may go on."""
+    try:
+        yield
+    except BaseException as error:
+        federation.failed(error)
+        raise
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from federated.session.progress import APPROVAL
 from federated.session.routers import Silence
 from federated.tables.source import MemorySource
 from profiles import remote
+from profiles import run as running
 from profiles.job import Job
 from profiles.run import _synthetic
 from profiles.runs import Run, RunFolder, Started, runs_in
@@ -134,6 +137,36 @@ def test_who_heard_nothing_says_for_whom_it_waited(tmp_path: Path) -> None:
         "failed",
         "fedprofile job resume abababab waits on",
     )
+
+
+def test_what_keeps_outputs_from_being_made_stays_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is done with everybody, and a list is refused: the words were on one screen alone."""
+    (tmp_path / "job.toml").write_text(JOB)
+    place, run = RunFolder(tmp_path / ("ab" * 32)), Run(
+        session="ab" * 32, job="churn", purpose="retention", me="bank", parties=["bank", "bureau"],
+        started=Started("t", "o", False), began=1,
+    )  # fmt: skip
+    with remote._held(place, run, tmp_path / "job.toml"):
+        pass
+
+    def over(*given: object) -> object:
+        return SimpleNamespace(tables={}, failed=partial(remote._end, place))
+
+    def refuses(*given: object, **more: object) -> None:
+        raise Refused("nobody is left for the list", hint="allow another channel")
+
+    monkeypatch.setattr(running, "check_own", lambda *given: None)
+    monkeypatch.setattr(running, "_synthetic", lambda *given: False)
+    monkeypatch.setattr(running, "write_outputs", refuses)
+    tables = {"bank.people": MemorySource({})}
+    monkeypatch.setattr(running, "_by_party", lambda *given: {"bank": tables["bank.people"]})
+    with pytest.raises(Refused, match="nobody is left"):
+        running.run_job(Job.load(tmp_path / "job.toml"), {}, tmp_path / "out", over=over)  # type: ignore[arg-type]
+    ended = place.load()
+    assert (ended.error, ended.hint) == ("nobody is left for the list", "allow another channel")
+    assert not (tmp_path / "out").exists()
 
 
 def test_only_tables_that_are_here_are_asked_whether_they_are_made_up(tmp_path: Path) -> None:
