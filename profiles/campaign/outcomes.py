@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from federated.readers.settle import notes_of
 from federated.tables.column_report import stand_ins
 from federated.tables.days import days_of
 from federated.tables.matrix import numeric_matrix
@@ -84,7 +85,7 @@ def _uplift_of(
     people = _armed(people, asked, lost, notes)
     if outcomes is None:
         values = numeric_matrix(people, own, where=campaign.name)
-        notes += _stand_ins(values, own)
+        notes += [*_parted(people, own), *_stand_ins(values, own)]
     else:
         people = _known(people, campaign, asked, lost)
         values = _joined(people, campaign, outcomes, asked, lost, notes)
@@ -136,6 +137,16 @@ def _armed(people: pa.Table, asked: Asked, lost: dict[str, int], notes: list[str
         )
     place = people.column_names.index(asked.arm)
     return people.set_column(place, asked.arm, arms).filter(pc.is_valid(arms))
+
+
+def _parted(table: pa.Table, names: Sequence[str]) -> list[str]:
+    """What is said of numbers whose points may part thousands."""
+    return [
+        f"{name}: its points may part thousands (1.234 beside 950), and are read as fractions: "
+        "where they do, write 1234"
+        for name in names
+        if notes_of(table.schema.field(name)).get("thousands")
+    ]
 
 
 def _stand_ins(values: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -208,7 +219,7 @@ def _joined(
     rows = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     kept = rows >= 0
     numbers = numeric_matrix(found, asked.outcomes, where=outcomes.name)[kept]
-    notes += _stand_ins(numbers, asked.outcomes)
+    notes += [*_parted(found, asked.outcomes), *_stand_ins(numbers, asked.outcomes)]
     added = np.column_stack(
         [np.bincount(rows[kept], numbers[:, j], len(whole)) for j in range(numbers.shape[1])]
     )

@@ -183,8 +183,10 @@ def score(
     those are held against what there is too, once found from the types of the truth (given) and
     once from own ones.
     """
+    from federated.tables.spelled import ALIKE
     from profiles.flows import breaks as of_breaks
     from profiles.flows import leaks as of_leaks
+    from profiles.flows.alike import nearly
     from profiles.flows.score import PairScore, score_pairs, score_types, typed_as
     from psi.protocol.errors import InputError
 
@@ -199,8 +201,10 @@ def score(
             hint="one row an id is needed",
         )
     if not found.rows:
+        _, near, _ = nearly(real.select("id"), typed.select("id"))
+        said = f", {near:,} are {ALIKE}" if near else ""
         raise InputError(
-            f"{truth}: id: none of {found.unknown:,} is the id of a readable row",
+            f"{truth}: id: none of {found.unknown:,} is the id of a readable row{said}",
             hint="ids as the tables write them; with several sources an id is TABLE/ID",
         )
     for code, (rows, precision, recall, both) in found.types.items():

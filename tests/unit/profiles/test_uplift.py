@@ -226,6 +226,19 @@ def test_numbers_that_stand_for_nothing_are_pointed_out(files: Path) -> None:
     assert told in called(files, "--outcome", "bought").output
 
 
+def test_points_that_may_part_thousands_are_pointed_out(files: Path) -> None:
+    sales = pd.read_csv(files / "sales.csv", dtype=str)
+    sales["bought"] = [
+        f"{1 + i % 9}.{100 + i % 800}" if i % 2 else "950" for i in range(len(sales))
+    ]
+    sales.to_csv(files / "sales.csv", index=False)
+    assert "bought: its points may part thousands" in called(files, *SALES).output
+    assert (
+        "bought：小数点可能是千分位（1.234 与 950 并存）"
+        in called(files, *SALES, "--lang", "zh").output
+    )
+
+
 def test_people_who_lost_their_zeros_in_most_rows_are_refused(files: Path) -> None:
     sales = pd.read_csv(files / "sales.csv", dtype=str)
     sales.loc[3:, "entity"] = sales.entity.str.lstrip("0")

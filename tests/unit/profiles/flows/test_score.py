@@ -44,7 +44,11 @@ def test_the_command_reads_a_truth_beside(
     assert "precision of typed rows: 1.000" in text
     assert "undecidable rows left untyped: 1.000" in text
     assert "compared: 2; not compared, since no readable row has their id: 1" in text
-    for lines, wrong in (("7,C.fee\n8,\n", "none of 2 is the id"), ("1,\n1,\n", "1 ids stand in")):
+    for lines, wrong in (
+        ("7,C.fee\n8,\n", "none of 2 is the id of a readable row .ids"),
+        ("01,C.fee\n8,\n", "none of 2 is .*, 1 are but for case, width, leading zeros"),
+        ("1,\n1,\n", "1 ids stand in"),
+    ):
         (tmp_path / "truth.csv").write_text(f"id,type\n{lines}")
         with pytest.raises(InputError, match=rf"truth\.csv: id: {wrong}"):
             said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
