@@ -33,7 +33,6 @@ from federated.session.sealing import (
     NotOpened,
     Sealed,
     SealedFrame,
-    digest_ahead,
     frame_step,
 )
 from federated.session.unopened import STRANGER, Unopened, addressed
@@ -200,7 +199,7 @@ class Frames:
         head, sealed = self._ledger.head().to_bytes(), []
         for envelope in bundled(envelopes):
             frame = self.channels[envelope.receiver].seal(envelope, head)
-            digest_ahead(frame)
+            frame.hash_ahead()
             sealed.append(Sealed(envelope, frame, encode(frame)))
         for one in sealed:
             self._journal.log(one.frame.receiver, one.data, one.frame)

@@ -316,6 +316,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the files; everything up to the last point stays."""
+        for spool in self._spools:
+            spool.rest()
         for file in self._logs.values():
             with contextlib.suppress(OSError):  # a full disk: what is lost was never sent
                 file.close()

@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Annotated, TypeVar
@@ -52,7 +52,6 @@ __all__ = [
     "NotOpened",
     "Sealed",
     "SealedFrame",
-    "digest_ahead",
     "frame_step",
 ]
 
@@ -70,6 +69,7 @@ _ASIDE_LABEL = b"fedprofile aside v2"
 _LIFE_LABEL = b"fedprofile life v2"
 _LARGE = 1 << 18
 """Bytes that are worth a thread."""
+_AHEAD = "_ahead"
 _MOST_LIVES = 64
 """Of which a key is kept; more are derived again."""
 
@@ -111,6 +111,15 @@ class SealedFrame:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of what is sealed: 32 bytes that both ends know it by."""
+        ahead: Future[bytes] | None = self.__dict__.get(_AHEAD)
+        return self._hashed() if ahead is None else ahead.result()
+
+    def hash_ahead(self) -> None:
+        """Begin to hash a large frame, by another thread: whoever needs its digest waits for it."""
+        if len(self.sealed) >= _LARGE and not self.__dict__.keys() & {_AHEAD, "digest"}:
+            self.__dict__[_AHEAD] = _hashing(os.getpid()).submit(self._hashed)
+
+    def _hashed(self) -> bytes:
         found = hashlib.sha256(self.sealed)
         found.update(self.head)
         return found.digest()
@@ -338,7 +347,7 @@ class Channel:
         if frame.counter > self.opened:
             found, expected = frame.counter, self.opened
             raise PeerError(f"frame #{found} found, #{expected} expected", step=frame.step)
-        digest_ahead(frame)
+        frame.hash_ahead()
         envelope = self._opened(frame, *self._read(frame))
         self._received += frame.digest
         return envelope
@@ -392,12 +401,6 @@ class Channel:
 
     def _label(self) -> bytes:
         return b"fedprofile frame v1" + self.contract
-
-
-def digest_ahead(frame: SealedFrame) -> None:
-    """Begin to hash a large frame, by another thread: whoever needs its digest waits for it."""
-    if len(frame.sealed) >= _LARGE:
-        _hashing(os.getpid()).submit(lambda: frame.digest)
 
 
 @cache

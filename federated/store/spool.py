@@ -112,10 +112,14 @@ class Spool:
         found = self._held.get(file, self._small.get(file))
         return self._read(file) if found is None else found
 
-    def clear(self) -> None:
-        """Remove the folder; the key goes first."""
+    def rest(self) -> None:
+        """Nothing is being written any more; what failed was of no point."""
         with contextlib.suppress(FedprofileError):
             self._wait()
+
+    def clear(self) -> None:
+        """Remove the folder; the key goes first."""
+        self.rest()
         self._memory += sum(rows.nbytes for rows in self._held.values())
         self._held, self._small, self._files = {}, {}, {}
         self._unsealed, self._grown = set(), set()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import replace
 
@@ -146,3 +147,13 @@ def test_asides_are_outside_of_count_and_contract() -> None:
         a.open(frame(first))
     b.contract = a.contract
     assert b.open(frame(a.seal(envelope()))) == envelope()
+
+
+@pytest.mark.parametrize("size", [5, 1 << 20])
+def test_a_digest_is_the_same_whether_it_was_begun_ahead(size: int) -> None:
+    frames = [channels()[0].seal(envelope(bytes(size)), b"head")]
+    frames.append(replace(frames[0]))
+    frames[0].hash_ahead()
+    found = hashlib.sha256(frames[1].sealed + frames[1].head).digest()
+    assert [frame.digest for frame in frames] == [found, found]
+    assert frames[0] == frames[1]

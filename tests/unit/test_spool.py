@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import secrets
 import stat
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from federated.store import part_log
+from federated.store import spool as spools
+from federated.store.files import private_file
 from federated.store.spool import Spool
 from psi.protocol import InputError, MisuseError
 from tests.unit.test_journal import journal
@@ -121,6 +125,28 @@ def test_a_file_of_small_parts_that_were_put_anew_is_begun_anew(
     assert path.name != "small.1"
     again = Spool(tmp_path, secrets.token_bytes)
     assert (len(again.get("own", 0)), len(again.get("other", 0))) == (59, 3)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "at rest"])
+def test_nothing_is_written_into_a_journal_that_was_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """A turn may fail while its large arrays are on their way."""
+    book, folder = journal(tmp_path), tmp_path / "journal"
+
+    def slow(path: Path, mode: str) -> Any:
+        time.sleep(0.2)
+        return private_file(path, mode)
+
+    monkeypatch.setattr(spools, "private_file", slow)
+    book.spool("align").put("own", 0, np.arange(3000))
+    book.begin()
+    if ends:
+        book.destroy()
+        assert not folder.exists()
+    else:
+        book.close()
+        assert names_in(next(folder.glob("spool-*"))) == {"key", "own-0.1"}
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
