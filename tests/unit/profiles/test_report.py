@@ -152,6 +152,7 @@ def test_money_has_its_condition_and_unit_and_adds_up() -> None:
     page = render_report(replace(sample(), targets=(replace(listed, money=chance),)))
     text = " ".join(Page(page).text.split())
     assert "expected at most 5,400" in text
+    assert "ranked by what their offers are expected to bring, then by the score" in text
     assert "as if offers did all of it: kept each who would leave" in text
     assert "(in the currency and time of the job's columns)" in text
     assert text.index("Expected at most: 5,400.") < text.index("32,363.60")
