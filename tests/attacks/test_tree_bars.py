@@ -223,6 +223,7 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
 
     monkeypatch.setattr(Transcript, "draw", same_order)
     seen: list[list[bytes]] = []
+    values: list[Any] = []
 
     class Noted(PlainLabel):
         def ask(self, transcript: Any, level: Any, g: Any, h: Any, totals: Any, rows: Any) -> Any:
@@ -242,9 +243,14 @@ def test_what_a_search_takes_hangs_on_labels_by_sums_with_noise_alone(
     for y in (world.y, 1 - world.y, fewer):
         seen.append([])
         world.y = y
-        world.run(terms, kind=Bank)
+        bank, _, _ = world.run(terms, kind=Bank)
+        values.append(np.concatenate([tree.value for tree in bank.forest.trees]))
     assert len(seen[0]) == 5 * terms.levels
     assert seen[0] == seen[1] == seen[2]
+    # leaves too, of which the next tree's slopes and curvatures are made
+    assert np.array_equal(values[0], values[1])
+    assert np.array_equal(values[0], values[2])
+    assert values[0].any()
     own = np.concatenate([np.frombuffer(each, "<f8") for each in seen[0][3::5]])
     assert np.isfinite(own).mean() > 0.5  # they compete: nodes are large enough to ask
 

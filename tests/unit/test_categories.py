@@ -127,6 +127,10 @@ def test_every_cell_is_noised_by_its_own_number() -> None:
     assert len({*first.sums[0][:, 0], *second.sums[0][:, 0]}) == 6
     assert (np.abs(first.sums[0][:, 0] - [3000, 1000, 0]) < TAIL * first.scales[1]).all()
     assert first.kept.all()
+    # in the place of each draw the scale that it was asked for
+    scaled = run(values, codes, [Amount("x", 0, 10**6)], noise=list)
+    assert (scaled.sums[0][:, 0] - [3000, 1000, 0] == scaled.scales[1]).all()
+    assert (scaled.counts[:, 0] - [30, 10, 0] == scaled.scales[0]).all()
 
 
 def test_the_powers_of_two_attack_works_without_noise_and_fails_with_it() -> None:

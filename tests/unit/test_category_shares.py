@@ -128,6 +128,14 @@ def test_noise_is_of_the_scale_and_each_cell_has_its_own() -> None:
     assert (np.abs(first.sums[0][:, 0] - [3000, 1000, 0]) < TAIL * first.scales[1]).all()
 
 
+def test_noise_is_drawn_by_the_scales_that_are_said() -> None:
+    """In the place of each draw stands the scale that it was asked for."""
+    values, codes, amounts = np.full((40, 1), 100.0), [0] * 30 + [1] * 10, [Amount("x", 0, 10**6)]
+    exact, scaled = (run(values, codes, amounts, noise=each) for each in (no_noise, list))
+    assert (scaled.counts - exact.counts == exact.scales[0]).all()
+    assert (scaled.sums[0] - exact.sums[0] == exact.scales[1]).all()
+
+
 def test_numbers_above_an_honest_sum_are_masked() -> None:
     """A receiver that puts 2^k into row k's lane reads nothing above the size of a sum."""
     values, codes = np.ones((64, 1)), np.random.default_rng(4).integers(0, 2, 64)

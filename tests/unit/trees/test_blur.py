@@ -116,6 +116,21 @@ def test_a_count_says_as_little_of_a_row_as_a_sum_of_slopes() -> None:
     assert labels.counts(State, None) is None
 
 
+def test_candidates_bear_two_noises_and_their_curvatures_a_quarter() -> None:
+    """An exact curvature would say which rows have a label, and what the model says of a row."""
+
+    class State:
+        lasting, level = secrets.token_bytes(32), 1
+        transcript = Transcript.begin(secrets.token_bytes, b"noise")
+
+    labels = Labels(np.arange(MANY_ROWS).astype(np.int8) & 1, plan(MANY_ROWS))
+    none = np.zeros((200, 50), np.uint32)
+    slopes, curvatures = (each.view(np.int32) for each in labels.candidates(State, none, none))
+    for found, bits, one in ((slopes, GRADIENT_BITS, 1.0), (curvatures, HESSIAN_BITS, 0.25)):
+        wide = found.std() * 2.0**-bits / (one * np.sqrt(2))
+        assert abs(wide - 1) < 6 / np.sqrt(2 * found.size)
+
+
 def test_the_more_candidates_a_win_is_among_the_less_the_noise_hides() -> None:
     """A winner is a maximum: of nodes whose candidates are a row each, half of a label of 1, .85 of
     the winners have it by 62 candidates and .92 by 1,240. Whether a row is counted is told right
