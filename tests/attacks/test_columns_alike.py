@@ -67,6 +67,23 @@ def test_a_copy_with_one_record_fewer_does_not_tell_that_records_value(tmp_path:
     assert other.outcome is not None, other.errors  # another column is another question
 
 
+def test_a_flag_that_is_a_threshold_of_a_number_is_told_of_one_record_by_two_answers(
+    tmp_path: Path,
+) -> None:
+    """What is left, and said: neither column determines the other, so the two are not one. The
+    owner lets one of them be asked."""
+    owed = (DEBT > 4000).astype(float)
+    table = pa.table({"id": [f"{i:06d}" for i in range(ROWS)], "debt": DEBT, "owes": owed})
+    here = World(tmp_path, table, {"id": "never", "debt": "aggregate", "owes": "aggregate"})
+    sums = [
+        here.run(GROUPS.replace("bureau.debt:sum", each), bank(less))
+        for less, each in enumerate(("bureau.owes:sum", "bureau.debt:share>4000"))
+    ]
+    assert all(run.outcome for run in sums), [run.errors for run in sums]
+    whole, share = (run.outcome.aggregates[0][1].values[0][0] for run in sums if run.outcome)
+    assert whole - share * (ROWS - 1) == pytest.approx(1.0)  # the record that the second lacks owes
+
+
 def test_two_segments_over_a_column_and_its_copy_are_refused_before_a_signature(
     tmp_path: Path,
 ) -> None:
