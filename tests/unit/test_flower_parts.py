@@ -7,6 +7,8 @@ import inspect
 import os
 import subprocess
 import sys
+import time
+from typing import cast
 
 import flwr
 import httpx
@@ -22,10 +24,11 @@ from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from federated.session.reasons import ShutOut
+from federated.wire.flower import fleet
 from federated.wire.flower.between import error_from, error_of
 from federated.wire.flower.guard import _LIMITS
 from federated.wire.flower.hub import _superlink
-from federated.wire.flower.hub_calls import _understood
+from federated.wire.flower.hub_calls import FleetKeys, _understood
 from federated.wire.flower.packing import Packed, pack, parcels_of
 from federated.wire.parcels import PART, Kind, notice
 from psi.protocol import PeerError, Refused
@@ -164,3 +167,21 @@ def test_telemetry_is_off_whatever_the_environment_says() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "0"
+
+
+def test_a_hub_that_takes_nothing_holds_no_job_at_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finds no room is let go of after a while: its endpoint sends it again."""
+    monkeypatch.setattr(fleet, "client_of", lambda *given: None)
+    monkeypatch.setattr(fleet, "FULL_WITHIN", 0.2)
+    made = fleet.Fleet("hub:1", cast(FleetKeys, None), lambda parcel: None)
+    parcel = notice(Kind.CALL, bytes(32), "a", "b", data=bytes(100))
+    for _ in range(made._out.maxsize):
+        made.put(parcel)
+    full, begun = made.waiting, time.monotonic()
+    made.put(parcel)
+    assert 0.1 < time.monotonic() - begun < 5
+    assert made.waiting == full
+    made._out.get_nowait()
+    made._out_bytes = 1 << 30
+    made.put(parcel)
+    assert made._out.qsize() == made._out.maxsize - 1
