@@ -194,6 +194,9 @@ def _why(found: Found, state: str, running: Row) -> str:
         return "an officer has stopped it: the others are told once the node runs"
     if void and state == "refused":
         return "this party's officer stopped it, and the yes to it counts no more"
+    word = found.entry.word if found.entry is not None else None
+    if state == "denied" and word is not None:
+        return word.why  # whatever else has happened to its session
     if found.run is not None and found.live:
         return f"it waits for {' and '.join(found.run.waits)}" if found.run.waits else ""
     if found.halted and state == "interrupted":

@@ -49,7 +49,7 @@ KILLED: Lines = [("ended", {"error": "EnvironmentFailed"})]
 @dataclass
 class Left:
     """What a job has left on file: its proposal, what of it the ledger says, a journal, its call;
-    `live` is the state in the running node, None where no node runs."""
+    `live` is the state in the running node, None where none runs, `error` what ended it there."""
 
     request: bool = True
     word: bool | None = None
@@ -58,6 +58,7 @@ class Left:
     rests: bool = True
     call: bool = True
     live: str | None = None
+    error: str = ""
 
 
 PLAYED: dict[str, tuple[Left, str, str, str]] = {
@@ -82,6 +83,12 @@ PLAYED: dict[str, tuple[Left, str, str, str]] = {
     ),
     "denied, node down": (Left(word=False), "denied", "no", ""),
     "denied, proposer away": (Left(word=False, live="waiting"), "denied", "no", ""),
+    "denied, its proposer killed before": (
+        Left(word=False, live="failed", error="bank: its process has ended"),
+        "denied",
+        "no",
+        "",
+    ),
     "denied": (
         Left(word=False, lines=[("refused", {"by": "ann", "why": "no", **TERMS})], rests=False),
         "denied",
@@ -184,6 +191,7 @@ class Place:
         if left.live is not None:
             job = Live(call=Call(SESSION, "bank", tuple(PINNED.values())), endpoint=HUB_ONLY)
             job.state, job.step = left.live, "train/a task with a name that is rather long"
+            job.error = left.error
             status["jobs"] = [job.summary()]
 
         def ask(path: Path, **asked: Any) -> dict[str, Any]:
