@@ -32,6 +32,12 @@ __all__ = ["home"]
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passphrases are stretched as little as can be: dozens of files are opened here."""
+    monkeypatch.setattr("federated.keys.keyfile._COST", 2)
+
+
 def told(home: NodeHome, number: int, word: str, at: float) -> Path:
     """A job's ledger with a decision, made at a time."""
     session, keys = bytes([number] * 32), home.load_keys(SECRET)
