@@ -23,11 +23,12 @@ from federated.approval.policy import Retention
 from federated.approval.policy_file import load_policy
 from federated.contract.terms import Contract
 from federated.keys.party_keys import PartyKeys
+from federated.ledger.ending import told_in
 from federated.ledger.lines import Ledger, read_ledger
 from federated.node.home import NodeHome, person_book
 from federated.node.outputs import KeptOutputs, kept_outputs
 from federated.session.journal import CONTRACT, DRAFT, ENDED, can_resume, left_value
-from federated.session.over import let_go
+from federated.session.over import abandon, let_go
 from federated.steps.kept_tags import expired_tags
 from federated.store.files import locked
 from psi.protocol import EnvironmentFailed, FedprofileError, Random
@@ -153,7 +154,11 @@ def remove(home: NodeHome, old: Expired, keys: PartyKeys, clock: Callable[[], fl
         for file in old.tags:
             file.unlink(missing_ok=True)
         for folder in old.journals:
-            let_go(folder, "its contract has expired, and nobody went on with it")
+            told = told_in(folder / "ledger.jsonl")
+            if told.finished or told.word == "refused":
+                abandon(folder)  # its ledger says how it ended
+            else:
+                let_go(folder, "its contract has expired, and nobody went on with it")
         for file in home.path.glob("reached/*"):  # of journals that were let go; not of new ones
             journal = home.jobs / file.name / "journal" / "key"
             if not journal.exists() and file.stat().st_mtime < clock() - DAY:

@@ -120,7 +120,11 @@ def test_the_hubs_last_word_ends_a_start_at_once(front: fronts.NodeFront) -> Non
     assert not held.ready.is_set()
 
 
-def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> None:
+def test_it_comes_for_a_job_and_goes_without_one(
+    front: fronts.NodeFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed: list[None] = []
+    monkeypatch.setattr(fronts, "give_back", lambda: trimmed.append(None))
     front.start()
     first = worker(front)
     environment = Path(f"/proc/{first}/environ").read_bytes()
@@ -136,6 +140,7 @@ def test_it_comes_for_a_job_and_goes_without_one(front: fronts.NodeFront) -> Non
     assert not idle(front)  # something is on the way to it
     front._said(held, {"op": "idle", "taken": 1})
     until(lambda: idle(front) and not alive(first), "it stays")
+    until(lambda: trimmed, "what parcels left in this process stays")
 
     front._config["linger"] = 0.3
     front._arrived(call(Kind.AWAY))

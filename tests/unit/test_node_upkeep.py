@@ -23,9 +23,10 @@ from federated.keys.keyfile import save_keys
 from federated.keys.party_keys import PartyKeys
 from federated.ledger.lines import Ledger, read_ledger
 from federated.node.home import NodeHome
-from federated.node.purge import expired, node_ledger, purge_now, remove
+from federated.node.purge import Expired, expired, node_ledger, purge_now, remove
 from federated.node.rotation import rotate
 from federated.session.journal import CONTRACT, DRAFT, ENDED, Journal
+from federated.session.over import why_over
 from federated.steps.kept_tags import KeptTags
 from federated.store.files import write_atomic
 from federated.tables.kept_tables import Extract, KeptTables
@@ -151,6 +152,24 @@ def test_a_copy_of_a_table_goes_once_nobody_can_go_on(
     assert (folder / "journal").exists() is not goes
     line = read_ledger(home.path / "ledger.jsonl")[-1]
     assert line["body"]["journals"] == [session.hex()] * goes
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("refused", ""), ("opened", "its contract has expired")]
+)
+def test_what_was_refused_keeps_its_reason(home: NodeHome, kind: str, said: str) -> None:
+    """A journal goes once nobody can go on from it; how the job ended stands in its ledger."""
+    session, keys = bytes([7] * 32), home.load_keys(SECRET)
+    folder = home.job(session)
+    folder.mkdir()
+    ledger = Ledger(folder / "ledger.jsonl", keys, time.time, session, {"bureau": keys.identity})
+    ledger.once(kind, by="policy", why="the series comes to 13 jobs in all, 12 agreed")
+    ledger.close()
+    Journal(folder, session, secrets.token_bytes, {}).close()
+    remove(home, Expired((), (), (), (folder,), (), ()), keys, time.time)
+    assert not (folder / "journal").exists()
+    assert why_over(folder).startswith(said)
+    assert bool(why_over(folder)) is bool(said)
 
 
 def test_the_command_says_what_would_go(home: NodeHome) -> None:

@@ -31,7 +31,7 @@ import federated
 from federated.node.home import NodeHome
 from federated.node.lives import OlderCopy, begin, mark_older, met
 from federated.session.journal import stop_file
-from federated.store.memory import memory_of
+from federated.store.memory import give_back, memory_of
 from federated.wire.direct.door import Door, open_door
 from federated.wire.flower.absent import nobody_plays, not_now, taken_up
 from federated.wire.flower.between import LARGEST, error_from, error_of
@@ -366,6 +366,7 @@ class NodeFront:
         worker.out.put(None)
         worker.parcels.close()
         worker.control.close()
+        give_back()  # what its jobs' parcels have left here
 
     def _said(self, worker: _Worker, said: dict[str, Any]) -> None:
         if said["op"] == "ready":
