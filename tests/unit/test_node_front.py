@@ -141,6 +141,9 @@ def test_it_comes_for_a_job_and_goes_without_one(
     front._said(held, {"op": "idle", "taken": 1})
     until(lambda: idle(front) and not alive(first), "it stays")
     until(lambda: trimmed, "what parcels left in this process stays")
+    trimmed.clear()
+    front.mount(bytes(32), "bureau", None)  # a run of this party's own has ended
+    assert trimmed
 
     front._config["linger"] = 0.3
     front._arrived(call(Kind.AWAY))

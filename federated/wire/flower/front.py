@@ -220,6 +220,8 @@ class NodeFront:
                 raise Refused("this job runs at this node already")
             else:
                 self._guests[job] = party
+        if party is None:
+            give_back()  # what its parcels have left here
 
     def route(self, parcel: Parcel, sender: str) -> None:
         """Send a mounted party's parcel."""
