@@ -123,6 +123,7 @@ def binning_metrics(found: tuple[Binning, ...]) -> list[dict[str, Any]]:
                     "rounded_to": line.step,
                     "by_chance": round(line.chance, 4),
                     "bins": line.bins,
+                    "state": line.state,
                     "drift": line.drift,
                 }
                 for line in one.columns

@@ -144,23 +144,32 @@ def with_leaks(
     by others, and tells nothing here.
     """
     told: dict[str, list[str]] = {}
-    for train in job.trains:
-        if train.label not in table.column_names or not (job.horizontal or party == job.receiver):
+    for features, label, positive in _asked(job, party):
+        if label not in table.column_names:
             continue
-        features = [name for name in job.features(train, party) if name in table.column_names]
+        there = [name for name in features if name in table.column_names]
         try:
-            if classes(train):
-                known = known_labels(table, train.label, positive=train.positive)
-                found_here = telling_columns(table, features, train.label, known)
-                pairs = [(one.column, one.words) for one in found_here]
+            if positive is None:
+                pairs = list(_of_number(table.select(there), label, known_answers(table, label)))
             else:
-                numbers = known_answers(table, train.label)
-                pairs = list(_of_number(table.select(features), train.label, numbers))
+                known = known_labels(table, label, positive=positive)
+                columns = telling_columns(table, there, label, known)
+                pairs = [(one.column, one.words) for one in columns]
         except InputError:
             continue
         for column, words in pairs:
-            told.setdefault(column, []).append(words)
+            if words not in told.setdefault(column, []):
+                told[column].append(words)
     return [replace(c, wrong=(*c.wrong, *told.get(c.column, ()))) for c in found]
+
+
+def _asked(job: Job, party: str) -> Iterator[tuple[Sequence[str], str, str | None]]:
+    """Own columns, the label, and its positive value; None where the label is a number."""
+    own = party == job.receiver
+    for train in job.trains if job.horizontal or own else ():
+        yield job.features(train, party), train.label, train.positive if classes(train) else None
+    for binning in job.binnings if own else ():
+        yield binning.own, binning.label, binning.positive
 
 
 def _alone(table: pa.Table, name: str, truth: np.ndarray) -> float:

@@ -191,6 +191,8 @@ def segments_of_models(
     Raises:
         InputError: what is kept cannot be read, or a value that is no number.
     """
+    if not job.scores:  # segments of a job without a model are nobody's but its own
+        return None, []
     kept = [ModelOutputs.read(store, one.model) for one in job.scores]
     cuts = [one.cut for one in kept if one is not None and one.cut is not None]
     fitting = next((cut for cut in cuts if cut.fits(table)), None)

@@ -145,7 +145,10 @@ class EvidenceEncoder:
             values = values if rows is None else values[rows]
             counts = np.unique(values, return_counts=True)[1]
             if len(values) - int(counts.max(initial=0)) < DEFAULT_SUPPORT:
-                notes.append(f"{worth.column}: dropped, its bins say nothing of the label")
+                why = "its bins say nothing of the label"
+                if len(worth.counts) < 2:
+                    why = "it comes to one bin: too few records in any other"
+                notes.append(f"{worth.column}: dropped, {why}")
                 continue
             found.append(CodedColumn(worth, float(values.mean()), float(values.std())))
         return cls(tuple(found), tuple(notes))

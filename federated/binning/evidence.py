@@ -4,7 +4,8 @@ With p_i and n_i the shares of all positives and of all negatives that are in bi
 evidence is ln(p_i / n_i): above 0 where positives are more frequent than on the whole. (Books on
 credit risk often turn the sign.) The information value is the sum of (p_i - n_i) ln(p_i / n_i), the
 population stability index of two periods the same sum of their shares. A count below a half counts
-as a half, so that no logarithm is of nothing.
+as a half, so that no logarithm is of nothing; in the bins of a column that would else be one, a
+count below what a group must have counts as that (`merged`).
 
 Sources: Kullback 1959 (divergence); Siddiqi 2006 (WOE, IV and PSI in scorecards); Barlow,
 Bartholomew, Bremner and Brunk 1972 (pooling adjacent violators).
@@ -32,18 +33,18 @@ Codes = NDArray[np.int64]
 LEAST = 0.5
 
 
-def weight_of_evidence(counts: Floats) -> Floats:
-    """Of each bin, from `[bins, 2]` positives and negatives: `float64[bins]`."""
-    shares = _shares(counts)
+def weight_of_evidence(counts: Floats, floor: float = LEAST) -> Floats:
+    """Of each bin, from `[bins, 2]` positives and negatives, `floor` at least: `float64[bins]`."""
+    shares = _shares(counts, floor)
     return np.asarray(np.log(shares[:, 0] / shares[:, 1]))
 
 
-def information_value(counts: Floats) -> float:
-    """Of a column, from `[bins, 2]` positives and negatives; 0 for one bin."""
-    shares = _shares(counts)
+def information_value(counts: Floats, floor: float = LEAST) -> float:
+    """Of a column, from `[bins, 2]` positives and negatives, `floor` at least; 0 for one bin."""
+    shares = _shares(counts, floor)
     if len(shares) < 2:
         return 0.0
-    return float(((shares[:, 0] - shares[:, 1]) * weight_of_evidence(counts)).sum())
+    return float(((shares[:, 0] - shares[:, 1]) * weight_of_evidence(counts, floor)).sum())
 
 
 def stability(before: Floats, after: Floats) -> float:
@@ -81,7 +82,9 @@ def grouped(counts: Floats, groups: Codes) -> Floats:
     return found
 
 
-def merged(counts: Floats, ordered: int, least: float, *, monotone: bool) -> Codes:
+def merged(
+    counts: Floats, ordered: int, least: float, *, monotone: bool, one_sided: bool = False
+) -> Codes:
     """Which bins go together: `int64[bins]`, groups from 0 on.
 
     Args:
@@ -92,15 +95,19 @@ def merged(counts: Floats, ordered: int, least: float, *, monotone: bool) -> Cod
         least: positives and negatives that a group must have.
         monotone: whether the rate of positives may only rise, or only fall, over ordered bins: of
             both ways that of the higher information value is taken.
+        one_sided: whether a group has enough of a class of which its rows would have `least` on
+            the whole: what it lacks is then what it says. Its count is to be taken as `least`,
+            which makes it say less, never more.
     """
+    share = counts.sum(axis=0) / max(counts.sum(), 1.0) if one_sided else np.zeros(2)
     first = ordered or len(counts)
     order = np.arange(first) if ordered else np.argsort(_rates(counts), kind="stable")
-    runs = _enough([[int(place)] for place in order], counts, least)
+    runs = _enough([[int(place)] for place in order], counts, least, share)
     if monotone and ordered:
         ways = [_pooled(runs, counts, sign) for sign in (1.0, -1.0)]
         runs = max(ways, key=lambda way: information_value(_sums(way, counts)))
     for place in range(first, len(counts)):
-        if counts[place].min() >= least:
+        if _fewest(counts[[place]], share)[0] >= least:
             runs.append([place])
         else:
             max(runs, key=lambda run: counts[run].sum()).append(place)
@@ -110,8 +117,8 @@ def merged(counts: Floats, ordered: int, least: float, *, monotone: bool) -> Cod
     return groups
 
 
-def _shares(counts: Floats) -> Floats:
-    floored = np.maximum(np.asarray(counts, np.float64), LEAST)
+def _shares(counts: Floats, floor: float = LEAST) -> Floats:
+    floored = np.maximum(np.asarray(counts, np.float64), floor)
     return np.asarray(floored / np.maximum(counts.sum(axis=0), LEAST))
 
 
@@ -124,12 +131,18 @@ def _sums(runs: Sequence[Sequence[int]], counts: Floats) -> Floats:
     return np.array([counts[list(run)].sum(axis=0) for run in runs])
 
 
-def _enough(runs: list[list[int]], counts: Floats, least: float) -> list[list[int]]:
+def _fewest(sums: Floats, share: Floats) -> Floats:
+    """Of each group its rarer class: as counted, or as its rows would have by the `share` of it."""
+    return np.asarray(np.maximum(sums, sums.sum(axis=1, keepdims=True) * share).min(axis=1))
+
+
+def _enough(runs: list[list[int]], counts: Floats, least: float, share: Floats) -> list[list[int]]:
     """Join the run that lacks most with the neighbour of the nearer rate, until none lacks any."""
     while len(runs) > 1:
         sums = _sums(runs, counts)
-        small = int(sums.min(axis=1).argmin())
-        if sums[small].min() >= least:
+        fewest = _fewest(sums, share)
+        small = int(fewest.argmin())
+        if fewest[small] >= least:
             break
         rates = _rates(sums)
         beside = [place for place in (small - 1, small + 1) if 0 <= place < len(runs)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from federated.binning.bins import Bins, bins_from
 from federated.binning.evidence import (
+    LEAST,
     auc_of_bins,
     grouped,
     information_value,
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 _STEPS = (1, 2, 5, 10, 20, 50, 100)
 _SCALES, _MOST_WANTED = 2, 4
 """A group of bins has two scales of the noise more of each class, up to a quarter of the class."""
+_MORE = 0.1
+"""What groups that lack a class must say more, beside others: what is worth a look by itself."""
 _ROWS_A_STEP = 20
 """Of bins with twenty of each class a row moves a value by less than a step, mostly a twentieth."""
 
@@ -35,7 +38,8 @@ class ColumnWorth:
     """A `column` with its `bins`, as merged, and counts of positives and negatives, with noise.
 
     `groups` is the group of each bin, `counts` are `[groups, 2]`. `rows` are the owner's own rows
-    of each bin, before merging. `drift` is None where there is no earlier job.
+    of each bin, before merging. `drift` is None where there is no earlier job. A count below
+    `floor` counts as that much: more than a half where groups have mostly one class.
     """
 
     column: str
@@ -44,6 +48,7 @@ class ColumnWorth:
     counts: Floats
     rows: tuple[int, ...]
     drift: float | None = None
+    floor: float = LEAST
 
     def __repr__(self) -> str:
         return f"<{len(self.groups)} bins of {self.column!r}>"
@@ -51,12 +56,12 @@ class ColumnWorth:
     @property
     def woe(self) -> Floats:
         """The weight of evidence of each group."""
-        return weight_of_evidence(self.counts)
+        return weight_of_evidence(self.counts, self.floor)
 
     @property
     def value(self) -> float:
         """The information value."""
-        return information_value(self.counts)
+        return information_value(self.counts, self.floor)
 
     @property
     def auc(self) -> float:
@@ -96,6 +101,7 @@ class ColumnWorth:
             "groups": list(self.groups),
             "counts": self.counts.tolist(),
             "rows": list(self.rows),
+            **({"floor": self.floor} if self.floor != LEAST else {}),
         }
 
     @classmethod
@@ -104,11 +110,13 @@ class ColumnWorth:
         try:
             bins, counts = bins_from(plain["bins"]), np.array(plain["counts"], np.float64)
             groups, rows = tuple(map(int, plain["groups"])), tuple(map(int, plain["rows"]))
-            if counts.ndim != 2 or not len(groups) == len(rows) == bins.count:
+            floor = float(plain.get("floor", LEAST))
+            if counts.ndim != 2 or not len(groups) == len(rows) == bins.count or not floor >= LEAST:
                 raise MisuseError("these are no saved bins")
             return cls(
-                column=str(plain["column"]), bins=bins, groups=groups, counts=counts, rows=rows
-            )
+                column=str(plain["column"]), bins=bins, groups=groups, counts=counts, rows=rows,
+                floor=floor,
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError):
             raise MisuseError("these are no saved bins") from None
 
@@ -141,6 +149,8 @@ def worth_of(
     """A column from its opened counts.
 
     Under noise a group of bins has so many more of each class that noise alone makes no evidence.
+    What tells the classes apart best has too few of one of them. So groups may lack a class of
+    which their rows should have enough, where others would come to one, or say much less.
 
     Args:
         column: its name.
@@ -156,7 +166,11 @@ def worth_of(
     counts = np.column_stack([positives, labelled - positives])
     rarer = float(counts.sum(axis=0).min())
     wanted = max(least, min(least + _SCALES * scale, rarer / _MOST_WANTED))
-    groups = merged(counts, bins.ordered, wanted, monotone=monotone)
+    groups, floor = merged(counts, bins.ordered, wanted, monotone=monotone), LEAST
+    apart = merged(counts, bins.ordered, wanted, monotone=monotone, one_sided=True)
+    more = information_value(grouped(counts, apart), wanted)
+    if more > information_value(grouped(counts, groups)) + _MORE * bool(groups.any()):
+        groups, floor = apart, wanted
     return ColumnWorth(
         column=column,
         bins=bins,
@@ -164,6 +178,7 @@ def worth_of(
         counts=grouped(counts, groups),
         rows=tuple(int(row) for row in rows),
         drift=drift,
+        floor=floor,
     )
 
 

@@ -79,6 +79,11 @@ def print_summary(result: JobResult) -> None:
             name = f"{label}, {line.party}.{plain(line.column, 60)}"
             told = f"information value {name}  {line.shown}{binning.noise_words(line)}"
             console.print(told, highlight=False, markup=False)
+        for state in ("outcome", "one_bin"):
+            if columns := binning.of_state(state):
+                told = t(f"binning.state_{state}", columns=[plain(c, 80) for c in columns])
+                look = "look at this: " * (state == "outcome")
+                console.print(f"{look}{told}", highlight=False, markup=False, soft_wrap=True)
     for target in report.targets:
         given = f", {target.assigned} with a manager" if target.assigned is not None else ""
         by = ", ".join(f"{number} by {plain(how, 60)}" for how, number in target.assigned_by)

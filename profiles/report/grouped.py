@@ -140,6 +140,10 @@ class CategoryTable:
     minimum_group: int
 
 
+OUTCOME = 2.0
+"""A column worth more than this tells nearly every record's class: it is pointed at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Valued:
     """What one column is worth: its information value, rounded to `step` if that is not 0.
@@ -166,6 +170,13 @@ class Valued:
     def doubtful(self) -> bool:
         """Whether chance alone could look like this: it is often twice its mean."""
         return self.value <= max(2 * self.chance, self.step)
+
+    @property
+    def state(self) -> str:
+        """`outcome` where it may be the outcome itself, `one_bin` where bins came to one, or ""."""
+        if self.bins < 2:
+            return "one_bin"
+        return "outcome" if self.value > OUTCOME and not self.doubtful else ""
 
 
 CUT = ("bins", "group", "monotone", "epsilon")
@@ -197,6 +208,10 @@ class Binning:
         if "epsilon" in said:
             found += [f"epsilon {said['epsilon']:g}" if said["epsilon"] else "exact"]
         return f" ({', '.join(found)})" if found else ""
+
+    def of_state(self, state: str) -> tuple[str, ...]:
+        """The columns, with their party, that are in it."""
+        return tuple(f"{one.party}.{one.column}" for one in self.columns if one.state == state)
 
     def noise_words(self, line: Valued) -> str:
         """What a terminal says beside a value that has noise, "" of one that has none."""

@@ -74,14 +74,14 @@ def joined(folder: Path) -> pd.DataFrame:
     return bank.merge(bureau, left_on="id", right_on="id_no")
 
 
-def textbook(rows: pd.DataFrame, group: np.ndarray) -> float:
-    """Information value of the labelled rows, group by group."""
+def textbook(rows: pd.DataFrame, group: np.ndarray, floor: float) -> float:
+    """Information value of the labelled rows, group by group; fewer of a class count as `floor`."""
     known = rows.churned.notna().to_numpy()
     label, group = rows.churned.to_numpy(float)[known], group[known]
     total = 0.0
     for place in np.unique(group):
-        p = (label[group == place] == 1).sum() / (label == 1).sum()
-        n = (label[group == place] == 0).sum() / (label == 0).sum()
+        p = max(floor, (label[group == place] == 1).sum()) / (label == 1).sum()
+        n = max(floor, (label[group == place] == 0).sum()) / (label == 0).sum()
         total += (p - n) * math.log(p / n)
     return total
 
@@ -100,12 +100,14 @@ def test_what_is_told_is_what_the_joined_table_says(small: Path) -> None:
         if worth.column == "place":
             values = pa.array(rows.place.where(rows.place.notna(), None), pa.large_string())
         group = np.array(worth.groups)[worth.bins.codes(values)]
-        expected = textbook(rows, group)
+        expected = textbook(rows, group, worth.floor)
+        assert expected <= textbook(rows, group, 0.5)
         assert math.isclose(worth.value, expected, abs_tol=1e-9)
         assert abs(said.value - expected) <= said.step / 2 + 1e-9
         assert said.step == step
         assert said.bins == len(set(worth.groups))
-        assert worth.counts.min() >= 20
+        assert worth.counts.min() >= 20 or worth.floor == 20
+    assert {worth.column for worth in worths if worth.floor == 20} == {"place"}
     assert found.outcomes["bureau"].binned == []
     assert found.outcome.worths == []
 

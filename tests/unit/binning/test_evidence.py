@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from federated.binning import number_bins, worth_of
+from federated.binning import ColumnWorth, number_bins, worth_of
 from federated.binning.evidence import (
     auc_of_bins,
     chance,
@@ -166,3 +166,52 @@ def test_a_worth_says_what_its_bins_say() -> None:
     assert sum(line["rows"] for line in worth.table()) == len(values)
     assert "x" in repr(worth)
     assert "positives" not in repr(worth)
+
+
+def one_sided(values: np.ndarray, label: np.ndarray, noise: int = 0) -> ColumnWorth:
+    bins = number_bins(values, 10, 20)
+    counts = counts_of(bins.codes(values), label)
+    opened = np.column_stack([counts[:, 0], counts.sum(axis=1)]).astype(np.int64)
+    rng = np.random.default_rng(2)
+    opened += np.round(rng.laplace(scale=noise, size=opened.shape)).astype(np.int64) if noise else 0
+    rows = np.bincount(bins.codes(values)).tolist()
+    return worth_of("x", bins, rows, opened, least=20, monotone=False, scale=noise)
+
+
+@pytest.mark.parametrize("noise", [0, 5])
+def test_a_column_that_is_the_outcome_is_not_worth_nothing(noise: int) -> None:
+    rng = np.random.default_rng(7)
+    label = (rng.random(8000) < 0.12).astype(np.int8)
+    late = np.where(label == 1, rng.integers(30, 230, 8000), 0).astype(np.float64)
+    almost = np.where(rng.random(8000) < 0.01, 1 - label, label).astype(np.float64)
+    for values in (label.astype(np.float64), late, almost):
+        worth = one_sided(values, label, noise)
+        assert worth.value > 2, "above .5 it may be the outcome itself"
+        assert worth.auc > 0.95
+        again = type(worth).from_plain(worth.plain())
+        np.testing.assert_array_equal(again.woe, worth.woe)
+
+
+def test_a_flag_of_few_who_are_nearly_all_positive_is_a_bin() -> None:
+    """440 rows, 426 of them positive, beside one or two larger bins: worth .5, not nothing."""
+    rng = np.random.default_rng(7)
+    label = (rng.random(18000) < 0.2).astype(np.int8)
+    flag = np.zeros(18000)
+    flag[np.flatnonzero(label == 1)[:426]] = 2
+    flag[np.flatnonzero(label == 0)[:14]] = 2
+    exact = information_value(counts_of((flag > 0).astype(np.int64), label))
+    for values in (flag, np.where((flag == 0) & (rng.random(18000) < 0.4), 1.0, flag)):
+        worth = one_sided(values, label)
+        assert 0.9 * exact < worth.value <= exact + 0.01
+        assert worth.groups[-1] not in worth.groups[:-1]
+
+
+def test_small_bins_of_one_class_say_nothing_that_their_rows_do_not() -> None:
+    """Bins of chance alone: what a class lacks is never evidence where none is to be expected."""
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(60):
+        label = (rng.random(8000) < 0.12).astype(np.int8)
+        few = (rng.random(8000) < rng.uniform(0.003, 0.03)).astype(np.float64)
+        found.append(one_sided(few, label).value)
+    assert max(found) < 0.02

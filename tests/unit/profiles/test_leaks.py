@@ -162,3 +162,12 @@ def test_a_list_by_a_number_leaves_nobody_out_by_default() -> None:
     assert Job.load(text.replace('"linear"', '"logistic"')).targets[0].leave_out == "positive"
     with pytest.raises(JobError, match='"positive" found'):
         Job.load(text + 'leave_out = "positive"\n')
+
+
+def test_a_plan_of_columns_in_bins_points_at_an_own_one_that_is_the_label() -> None:
+    job = Job.load(JOB[: JOB.index("[train]")] + '[[binning]]\nlabel = "bank.left"\n')
+    own = table({"copy": LEAKS["copy"], "noise": HONEST["noise"], "left": LABEL})
+    roles = {name: ["feature"] for name in ("copy", "noise")}
+    found = {c.column: c.wrong for c in with_leaks(job, "bank", own, columns_taken(own, roles))}
+    assert [len(found[name]) for name in roles] == [1, 0]
+    assert "AUC of 1.000: a leak" in found["copy"][0]

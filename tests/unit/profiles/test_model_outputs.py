@@ -136,6 +136,9 @@ def test_models_of_earlier_versions_leave_nothing_which_is_told_and_so_is_damage
     store = ModelStore(tmp_path)
     store.write(part())
     none = (None, [NONE_KEPT])
+    asked = _Asked()
+    asked.scores = []
+    assert segments_of_models(asked, store, PEOPLE) == (None, [])  # type: ignore[arg-type]
     assert segments_of_models(_Asked(), store, PEOPLE) == none  # type: ignore[arg-type]
     kept = stored(tmp_path, ModelOutputs(lang="en", cut=None))
     assert segments_of_models(_Asked(), kept, PEOPLE) == none  # type: ignore[arg-type]

@@ -136,3 +136,19 @@ def test_a_terminal_says_the_noise_of_a_value_that_has_some() -> None:
     )
     said = [found.noise_words(line) for line in found.columns]
     assert said == ["", " (noise of epsilon 0.5; 0.040 by chance alone)", ""]
+
+
+def test_a_column_that_may_be_the_outcome_or_has_one_bin_says_so() -> None:
+    one = Valued(party="bank", column="x", value=9.2, step=0, chance=0.01, bins=2)
+    found = Binning(
+        label="left",
+        positives=99,
+        negatives=99,
+        epsilon=(("shop", 1.0),),
+        columns=(one, replace(one, value=0.88), replace(one, column="y", value=0.0, bins=1)),
+    )
+    assert [line.state for line in found.columns] == ["outcome", "", "one_bin"]
+    assert found.of_state("one_bin") == ("bank.y",)
+    for code in ("en", "zh"):
+        said = language(code)("binning.state_outcome", columns=found.of_state("outcome"))
+        assert "bank.x" in said
