@@ -280,11 +280,13 @@ class Inbox:
         needed, void = self._counting.needed(entry), self._void(session)
         return replace(entry, words=tuple(words), needed=needed, void=void)
 
-    def _void(self, session: bytes) -> bool:
+    def _void(self, session: bytes) -> int:
+        """Since when these words are void, 0 if they are not."""
+        file = self._spent / session.hex()
         try:
-            return (self._spent / session.hex()).read_text("utf-8") == _VOID
+            return int(file.stat().st_mtime) if file.read_text("utf-8") == _VOID else 0
         except OSError:  # there is none, or an officer who is another user may not look
-            return False
+            return 0
 
     def _words(self, session: bytes) -> Iterator[Word]:
         for file in self.folder.glob(f"{session.hex()}.decision.*"):

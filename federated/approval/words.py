@@ -66,7 +66,8 @@ class Waiting:
 
     `rule` is what approved it without a word, as the ledger names it ("rule monthly"), or "".
     `asker` is who had this party propose it, with a key of his own; `needed` how many officers
-    must approve. `void`: it was approved, and the job was stopped before the words took effect.
+    must approve. `void`: when the job was stopped, approved and before the words took effect; 0
+    where it was not.
     """
 
     request: Request
@@ -76,7 +77,7 @@ class Waiting:
     rule: str = ""
     asker: Person | None = None
     needed: int = 1
-    void: bool = False
+    void: int = 0
 
     @property
     def word(self) -> Word | None:

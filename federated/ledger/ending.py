@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OVER", "RULE", "Told", "begun_in", "told_in"]
+__all__ = ["OVER", "RULE", "RULES", "Told", "begun_in", "told_in"]
 
 RULE = "rule"
 """By whom a line `refused` is where neither policy, guard nor officer has said no, but a rule of
@@ -21,7 +21,7 @@ OVER = "over"
 
 _ENDS = 1 << 18
 _KINDS = ("opened", "approved", "refused", "contract", "farewell", "resumed", "ended", "finished")
-_RULES = ("policy", "guard", RULE)
+RULES = ("policy", "guard", RULE)
 """Who says no without anybody asked."""
 
 _TOLD = ("disclosure", "reserved", "result", "outputs", "finished")
@@ -97,7 +97,7 @@ def _take(told: Told, kind: str, body: dict[str, Any], when: int) -> None:
         told.began, told.parties = when, tuple(body.get("parties", ()))
     elif kind in ("approved", "refused"):
         told.word, told.by, told.why = kind, str(body.get("by", "")), str(body.get("why", ""))
-        told.said, told.asked = when, told.asked or told.by not in _RULES
+        told.said, told.asked = when, told.asked or told.by not in RULES
         _name(told, body)
     elif kind == "contract" and isinstance(body.get("terms"), dict):
         told.signed = True

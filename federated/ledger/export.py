@@ -16,12 +16,17 @@ __all__ = ["EXPORT", "Event", "events"]
 EXPORT = 1
 """Version of the fields' names; a field may be added without a new one."""
 
+_NAMES = ("job", "purpose", "proposer")
+
 Event = dict[str, str | int]
 
 
 def events(lines: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
-    """One event a ledger line, in order. Times are RFC 3339 in UTC."""
-    session = ""
+    """One event a ledger line, in order. Times are RFC 3339 in UTC.
+
+    A step's no, and the end, are of the job that lines before them name.
+    """
+    session, named = "", Event()
     for line in lines:
         body = line["body"]
         session = str(body.get("session", session))
@@ -34,8 +39,12 @@ def events(lines: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
             "line": line["number"] + 1,
             "event": plain(line["kind"]),
         }
-        own = _BODIES.get(line["kind"], _known)
-        yield event | own(body) | {"hash": line["hash"]}
+        own = _BODIES.get(line["kind"], _known)(body)
+        if line["kind"] in ("approved", "refused", "contract"):
+            named |= {key: own[key] for key in _NAMES if key in own}
+        if line["kind"] in ("refused", "ended"):
+            own = own | named
+        yield event | own | {"hash": line["hash"]}
 
 
 def _time(seconds: int) -> str:

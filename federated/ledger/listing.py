@@ -127,13 +127,22 @@ def selected(
         paths: ledgers, one after the other.
         since: only lines from this time on.
         until: only lines before this one.
-        kinds: only lines of these kinds, where any are given; with `refused` also the end of a job
-            that an officer stopped.
+        kinds: only lines of these kinds, where any are given, and all in order of time; with
+            `refused` also the end of a job that an officer stopped.
 
     Raises:
         InputError: a ledger that cannot be read.
     """
     wanted = set(kinds)
+    if wanted:
+        yield from sorted(_selected(paths, since, until, wanted), key=lambda one: str(one["time"]))
+    else:
+        yield from _selected(paths, since, until, wanted)
+
+
+def _selected(
+    paths: Iterable[Path], since: datetime | None, until: datetime | None, wanted: set[str]
+) -> Iterator[Event]:
     for path in paths:
         for event in events(read_ledger(path)):
             when = datetime.fromisoformat(str(event["time"]))

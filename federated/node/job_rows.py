@@ -182,10 +182,16 @@ def _changed(found: Found, state: str) -> int:
     """Since when it is as it is: no restart changes that of what stands still."""
     told, entry = found.told, found.entry
     word = entry.word if entry else None
-    decided = max(told.said, word.made if word else 0)
+    said = word.made if word else told.said  # the job's line of it comes once a node runs
     if state in ("called", "waiting"):
         return 0
-    return decided or told.last if state == "approved" else max(told.last, decided)
+    if state in ("approved", "denied"):
+        return said or told.last
+    if entry is not None and state == "expired":
+        return entry.ends
+    if entry is not None and state == "refused" and entry.void:
+        return entry.void
+    return max(told.last, told.said, said)
 
 
 def _why(found: Found, state: str, running: Row) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 from federated.approval.call import VALID
 from federated.approval.decision import NOBODY
 from federated.approval.words import Waiting
-from federated.ledger.ending import Told
+from federated.ledger.ending import RULES, Told
 from federated.node.own_runs import OwnRun
 from federated.session.journal import can_resume, has_signed
 from psi.protocol import EnvironmentFailed
 
-__all__ = ["STATES", "Found", "is_held", "state_of"]
+__all__ = ["ENDS", "STATES", "Found", "is_held", "state_of"]
 
 STATES = {
     "called": "a party calls; its proposal is not here yet",
@@ -36,6 +36,9 @@ STATES = {
     "done": "all steps are done",
 }
 """Every state, in words."""
+
+ENDS = ("denied", "expired", "left", "refused", "failed", "done")
+"""Those that no event changes, but a purge and a word on what `left`."""
 
 _STOPS = ("", EnvironmentFailed.__name__)
 """How a job ends at a node that is killed, or stopped."""
@@ -80,8 +83,8 @@ def state_of(found: Found, now: float) -> str:
     if found.live:
         return found.live
     if told.word == "refused":
-        if word == "denied":
-            return word
+        if word == "denied" or told.by not in (*RULES, NOBODY):
+            return "denied"  # also once whoever said so is no officer any more
         return "expired" if told.by == NOBODY else "refused"
     if told.word == "approved":
         if told.ended in _REFUSALS:
@@ -109,7 +112,7 @@ def _of_own(found: Found, run: OwnRun, word: str) -> str:
         return "done"
     if _at_rest(found.folder):
         return "interrupted" if _signed(found) else "approved"
-    over = run.state in ("refused", "stopped") and told.by != NOBODY
+    over = run.state in ("refused", "stopped") and (told.word != "refused" or told.by in RULES)
     return "refused" if over and word not in ("denied", "expired", "waiting") else ""
 
 

@@ -74,6 +74,7 @@ def list_runs(hub: Hub, as_json: AsJson = False) -> None:
 @app.command()
 def show(run_id: Id, hub: Hub) -> None:
     """Say where a run is: every party's step, for whom it waits, what to do next."""
+    from federated.node.states import ENDS
     from federated.text import plain
     from profiles.cli.screen import STANDS
     from profiles.remote import HubLink
@@ -92,7 +93,8 @@ def show(run_id: Id, hub: Hub) -> None:
         words = STANDS.get(step, f"{plain(step, 64)} {share:4.0%}" if step else "not heard of yet")
         directly = ", reached directly" if row["live"] and name in run.direct else ""
         typer.echo(f"  {name:<24} {words}{directly}")
-    typer.echo(f"outputs: {run.started.out}{'' if row['state'] == 'done' else ' (not yet)'}")
+    if row["state"] == "done" or row["state"] not in ENDS:
+        typer.echo(f"outputs: {run.started.out}{'' if row['state'] == 'done' else ' (not yet)'}")
     if row["next"]:
         typer.echo(f"next: {plain(row['next'], 400)}")
     _say_hub(link)

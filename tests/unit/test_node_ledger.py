@@ -166,21 +166,34 @@ def test_an_officers_stop_is_a_decision(home: NodeHome) -> None:
     ledger.write("ended", error="Stopped")
     ledger.close()
     events = [json.loads(line) for line in say(home, "export", "--decisions")[1].splitlines()]
-    assert [(event["event"], event.get("error")) for event in events] == [
-        ("approved", None),
-        ("ended", "Stopped"),
+    assert [(event["event"], event.get("error"), event["job"]) for event in events] == [
+        ("approved", None, "small churn"),
+        ("ended", "Stopped", "small churn"),
     ]
 
 
+def test_a_steps_no_names_its_job(home: NodeHome) -> None:
+    ledger = Ledger(
+        told(home, 1, "approved", 0), home.load_keys(SECRET), lambda: 0, bytes([1] * 32), {}
+    )
+    ledger.write("refused", by="guard", why="6 bits asked, 5 allowed", step="train")
+    ledger.close()
+    *_, event = map(json.loads, say(home, "export", "--decisions")[1].splitlines())
+    assert (event["step"], event["job"], event["purpose"]) == ("train", "small churn", "retention")
+
+
 def test_decisions_of_a_period(home: NodeHome) -> None:
-    for number, word in ((1, "refused"), (2, "approved"), (3, "refused")):
+    for number, word in ((3, "refused"), (2, "approved"), (1, "refused")):
         told(home, number, word, time.mktime((2026, 3, 1 + number, 12, 0, 0, 0, 0, 0)))
     since, until = "2026-03-03", "2026-03-04T00:00"
     code, said = say(home, "export", "--decisions", "--since", since, "--until", until)
     assert code == 0
     (event,) = map(json.loads, said.splitlines())
     assert (event["event"], event["job"], event["by"]) == ("approved", "small churn", "ann")
-    assert len(say(home, "export", "--decisions")[1].splitlines()) == 3
+    times = [json.loads(line)["time"] for line in say(home, "export", "--decisions")[1].split("\n")
+             if line]  # fmt: skip
+    assert len(times) == 3
+    assert times == sorted(times)
     assert "a time like" in say(home, "export", "--until", "tomorrow")[1]
     assert "small churn" in say(home, "show")[1]  # a denied job has its name
 

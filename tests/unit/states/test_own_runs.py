@@ -18,6 +18,7 @@ from federated.cli.node import app as node_app
 from federated.ledger.lines import Ledger
 from federated.node.home import NodeHome
 from federated.node.own_runs import GONE
+from federated.node.states import ENDS
 from federated.session.over import halt
 from federated.session.progress import APPROVAL, AWAY, OFFLINE
 from federated.wire import local
@@ -62,6 +63,11 @@ PLAYED: dict[str, tuple[Run_, str, str, str]] = {
     ),
     "denied": (
         Run_("refused", "bank itself says no: no", word=False,
+             lines=[("refused", {"by": "ann", "why": "no"}), ("ended", {"error": "Declined"})]),
+        "denied", "no", "",
+    ),
+    "denied by one who is no officer any more": (
+        Run_("refused", "bank itself says no: no", word=None,
              lines=[("refused", {"by": "ann", "why": "no"}), ("ended", {"error": "Declined"})]),
         "denied", "no", "",
     ),
@@ -214,6 +220,9 @@ def test_every_screen_says_the_same_of_an_own_run(
         "small churn",
         ["bank", "bureau"],
     )
+    shown = [line for line in said["job show"].splitlines() if line.startswith("outputs: ")]
+    expected = [] if state in ENDS and state != "done" else [state != "done"]
+    assert [line.endswith(" (not yet)") for line in shown] == expected
     for screen, text in said.items():
         if not screen.endswith("--json"):
             assert (state if screen != "node show" else "") in text, screen

@@ -212,6 +212,15 @@ class Place:
         return dict(row)
 
 
+def write(place: Place, lines: Lines, at: float) -> None:
+    """Go on with the job's ledger at a time."""
+    path = place.home.job(SESSION) / "ledger.jsonl"
+    ledger = Ledger(path, KEYS["bureau"], lambda: at, SESSION, PINNED)
+    for kind, body in lines:
+        ledger.write(kind, **body)
+    ledger.close()
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, monkeypatch)
@@ -282,6 +291,32 @@ def test_the_date_is_that_of_the_state(place: Place) -> None:
     assert (row["state"], row["changed"]) == ("waiting", 0)
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["received"]))
     assert day in place.say("jobs")
+
+
+@pytest.mark.parametrize("state", ["approved", "denied", "expired", "refused"])
+def test_a_line_that_comes_with_a_later_start_moves_no_date(
+    place: Place, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """What was said while no node ran is noted in the job's ledger once one does."""
+    word = {"denied": False, "expired": None}.get(state, True)
+    place.has(Left(word=word, ends=-5 if word is None else DAY, rests=state == "approved"))
+    if state == "refused":
+        assert Inbox(place.home.desk).take_back(SESSION)
+    before = place.row()
+    assert before["state"] == state
+    kind, by = ("approved" if word else "refused"), ("ann" if word is not None else "nobody")
+    lines: Lines = [(kind, {"by": by, "why": before["why"], **TERMS})]
+    ends: Lines = [] if state == "approved" else [("ended", {"error": "Stopped"})]
+    write(place, [*lines, *ends], time.time() + 600)
+    after = place.row()
+    assert (after["state"], after["changed"]) == (state, before["changed"])
+
+
+def test_a_denial_stays_one_when_its_officer_has_left(place: Place) -> None:
+    """No word on file counts any more, and the job's ledger has what was said."""
+    place.has(Left(lines=[("refused", {"by": "ann", "why": "no", **TERMS})], rests=False))
+    row = place.row()
+    assert (row["state"], row["why"], row["by"], row["next"]) == ("denied", "no", "ann", "")
 
 
 def test_long_states_and_names_leave_columns_straight(place: Place) -> None:
