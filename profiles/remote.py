@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,12 +23,15 @@ from federated.node.let_go import let_go
 from federated.node.lives import check_is_last
 from federated.node.participant import Participant
 from federated.node.signed_contract import contract_at_rest
+from federated.releases.limits import load_release_limits
+from federated.releases.memory import Releases
 from federated.session.journal import can_resume, sweep
 from federated.session.progress import AWAY, CALLED, OFFLINE
 from federated.session.reasons import Stopped
 from federated.session.routers import MemoryRouter, Silence
 from federated.session.session import Progress, Session
 from federated.steps.byte_limits import step_limit
+from federated.steps.release_guard import foresee
 from federated.store.files import write_atomic
 from federated.tables.frozen import FrozenColumns
 from federated.tables.source import Source
@@ -42,6 +46,7 @@ from psi.protocol import (
     Declined,
     EnvironmentFailed,
     FedprofileError,
+    InputError,
     JobError,
     MisuseError,
     PeerGone,
@@ -74,14 +79,30 @@ class HubLink:
         return f"<link of {self.home.name}>"
 
 
-def check_allowed(job: Job, decider: Decider, link: HubLink) -> None:
-    """Ask this party's own policy about its job before a table is opened; its officers come later.
+def check_allowed(job: Job, decider: Decider, link: HubLink, source: Source) -> None:
+    """Ask this party's own policy about its job, and then its book; its officers come later.
 
-    Raises `Declined` where it says no, and `JobError` where the job cannot be proposed over a hub.
+    Raises `Declined` where one says no, and `JobError` where the job cannot be proposed over a hub.
     """
     _check(job, link)
+    asked = nameless_draft(proposed_over(job, link))
     with _own_word(link.home):
-        decider.allows(nameless_draft(proposed_over(job, link)))
+        decider.allows(asked)
+        _check_book(asked, job.receiver, source, link.home)
+
+
+def _check_book(asked: Contract, me: str, source: Source, home: NodeHome) -> None:
+    """Raise `Declined` where the book says no already; nothing where this user cannot read it."""
+    limits = load_release_limits(home.policy)
+    with tempfile.TemporaryDirectory() as empty:  # a node that told nothing has no folder for it
+        place = home.releases if home.releases.exists() else Path(empty)
+        try:
+            book = Releases(place, limits, secrets.token_bytes, time.time)
+            foresee(asked, me, source, book, draft=True)
+        except Refused:
+            raise
+        except (InputError, OSError):
+            return
 
 
 def proposed_over(job: Job, link: HubLink) -> Job:

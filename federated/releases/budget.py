@@ -230,16 +230,27 @@ def _check_label(
     What was told of the column as one of many in another job may have been this label whole.
     """
     asked = sum(micro(release.label_bits) for release in fresh)
-    before = sum(entry.label or min(entry.bits, MICRO) for entry in spent)
-    if asked and asked + before > round(limits.label_bits * MICRO):
+    before = label_before(spent)
+    if over_label(asked, before, limits.label_bits):
+        enough = math.ceil((asked + before) / MICRO * 100) / 100
         raise OverBudget(
-            f"{where}: {asked / MICRO:.2g} bits of one record's label asked, {before / MICRO:.2g} "
-            f"told before to the same partner, {limits.label_bits:g} allowed by policy within "
-            f"{limits.keep_days} days",
-            hint="more noise in [train], fewer trainings of this label, or of more records: below "
-            "16,384 there is no noise, and trees count a whole label; "
-            "policy: [releases] label_bits",
+            f"{where}: {round(asked / MICRO, 2):g} bits of one record's label asked, "
+            f"{before / MICRO:.2g} told before to the same partner, {limits.label_bits:g} allowed "
+            f"by policy within {limits.keep_days} days",
+            hint="noise = 1 or more in [train], which of fewer than 16,384 records has none unless "
+            "told to; fewer trainings of this label (trees count a whole one each), or of more "
+            f"records; or label_bits = {enough:g} in this party's own policy, under [releases]",
         )
+
+
+def label_before(spent: Iterable[Entry]) -> int:
+    """Millionths of a bit that these entries told of one record's value in a column of theirs."""
+    return sum(entry.label or min(entry.bits, MICRO) for entry in spent)
+
+
+def over_label(asked: int, before: int, allowed: float) -> bool:
+    """Whether so much of a label, in millionths of a bit, is more than is `allowed`, in bits."""
+    return bool(asked) and asked + before > round(allowed * MICRO)
 
 
 def allowed_bits(limits: ReleaseLimits, holds: float) -> int:

@@ -21,6 +21,7 @@ __all__ = ["asked_of", "card", "importance", "more_told", "numbers"]
 
 Row = tuple[str, ...]
 SCORE_BITS = 5
+INTERCEPT = "intercept"
 """Of a score where nobody says how many."""
 _WHOM = {"consumer": "consumers", "company": "companies", "government": "government bodies"}
 
@@ -218,7 +219,9 @@ def numbers(part: ModelPart) -> tuple[Row, list[Row]]:
     """Heads and rows: coefficients of encoded columns; of trees splits, own ones with their place;
     of a scorecard points by bin.
 
-    A number's coefficient is of one standard deviation of it, a category's of being in it.
+    A number's coefficient is of one standard deviation of it, a category's of being in it. With the
+    intercept, which the label party has, a row's score is the sum of what it reaches: of trees the
+    value of one leaf a tree.
     """
     if isinstance(part.trees, LabelModel):
         return ("tree", "place", "split", "gain", "value"), list(_nodes(part.trees, part.partners))
@@ -253,7 +256,7 @@ def _coefficients(part: ModelPart) -> Iterator[Row]:
         for name in column.names:
             yield name, _unit(column, name), f"{next(weights):+.6g}"
     if part.side == LABEL:
-        yield "intercept", "", f"{part.linear.intercept:+.6g}"
+        yield INTERCEPT, "", f"{part.linear.intercept:+.6g}"
 
 
 def _unit(column: NumberColumn | CategoryColumn, name: str) -> str:
@@ -265,6 +268,7 @@ def _unit(column: NumberColumn | CategoryColumn, name: str) -> str:
 def _nodes(model: LabelModel, partners: Sequence[str]) -> Iterator[Row]:
     layout, names = model.forest.layout, [f"{name}'s" for name in partners]
     whose = names if len(names) > 1 else ["the partner's"]
+    yield "", "", INTERCEPT, "", f"{model.forest.base:+.9g}"
     for number, tree in enumerate(model.forest.trees):
         reached = {0}
         for place in range(len(tree.kind)):
@@ -286,6 +290,7 @@ def _nodes(model: LabelModel, partners: Sequence[str]) -> Iterator[Row]:
 def _hidden_nodes(model: HiddenLabelModel, partner: str) -> Iterator[Row]:
     layout, nodes = model.binning.layout, model.splits.shape[1]
     theirs = f"a split of {partner}'s, which one is not told"
+    yield "", "", INTERCEPT, f"{model.base:+.9g}"
     for number, (splits, values) in enumerate(zip(model.splits, model.values, strict=True)):
         for node, split in enumerate(splits.tolist()):
             words = model.binning.words(*layout.split(split)) if split >= 0 else theirs

@@ -14,11 +14,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from federated.contract.completion import foreseen
 from federated.contract.release import given, planned, towards
-from federated.contract.terms import Contract
+from federated.contract.terms import Contract, PartyTerms
 from federated.releases.book import Level
+from federated.releases.budget import OverBudget
 from federated.releases.holdings import Holdings
-from federated.releases.likeness import Likeness, apart
+from federated.releases.label_bits import few_rows
+from federated.releases.likeness import Alike, Likeness, apart
 from federated.releases.memory import Releases
 from federated.releases.told_scores import ToldScores
 from federated.session.session import Session
@@ -35,19 +38,43 @@ def foresee(
 ) -> None:
     """Raise `OverBudget` where this party's book says no to a contract, whatever is joined.
 
-    The columns of a `draft` are looked at one by one.
+    The columns of a `draft` are looked at one by one. It does not say how many rows there are: they
+    are counted where this party's label would be told with noise of many rows, and not of few.
     """
     me, asked = contract.party(party), [r for r in planned(contract, party) if r.columns]
     if releases is None:
         return
     alike = apart if draft else Likeness(source, me)
-    for partner in contract.partners() if party == contract.receiver else ():
-        told = [release for name, release in given(contract) if name == partner]
-        if told:
-            releases.foresee(towards(contract, partner), me, told, alike=alike)
+    if party == contract.receiver:
+        _foresee_given(contract, me, releases, alike)
+        if draft and not me.rows:
+            _foresee_few(contract, me, source, releases, alike)
     if not asked:
         return
     releases.foresee(contract, me, asked, Holdings(source, me), alike)
+
+
+def _foresee_given(contract: Contract, me: PartyTerms, releases: Releases, alike: Alike) -> None:
+    for partner in contract.partners():
+        told = [release for name, release in given(contract) if name == partner]
+        if told:
+            releases.foresee(towards(contract, partner), me, told, alike=alike)
+
+
+def _foresee_few(
+    draft: Contract, me: PartyTerms, source: Source, releases: Releases, alike: Alike
+) -> None:
+    """A table of few rows bears no noise on what is told of its label, whatever partners have."""
+    few = few_rows(draft)
+    if few.train == draft.train:
+        return
+    try:
+        _foresee_given(few, me, releases, alike)
+    except OverBudget:
+        keys = [column for level in me.keys for column in level]
+        rows = len(source.load(me.table, keys[:1], keys=keys))
+        known = foreseen(draft.with_party(replace(me, rows=rows)))
+        _foresee_given(known, me, releases, alike)
 
 
 class ReleaseGuard:

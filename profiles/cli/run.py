@@ -208,12 +208,15 @@ def check_folder(hub: Path) -> None:
 
 
 def ask_policy(job: Any, sources: Any, hub: Path) -> None:
-    """Raise `Declined` where this party's own policy says no to its job. No table is read."""
+    """Raise `Declined` where this party's own policy says no to its job, or its book.
+
+    At most the key of its own table is read, to count rows.
+    """
     from federated.cli.deciding import make_decider
     from profiles.remote import HubLink, check_allowed
 
     link = HubLink(hub)
-    check_allowed(job, make_decider(link.home, sources), link)
+    check_allowed(job, make_decider(link.home, sources), link, sources)
 
 
 def over_hub(

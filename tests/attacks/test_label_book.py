@@ -28,7 +28,7 @@ from federated.regression.schedule import Vector
 from federated.releases.book import read_book
 from federated.releases.budget import OverBudget
 from federated.releases.label_bits import label_bits as labels_of
-from federated.releases.label_bits import label_totals
+from federated.releases.label_bits import label_totals, label_words
 from federated.releases.limits import NEW_LABEL_BITS, ReleaseLimits, load_release_limits
 from federated.releases.memory import Releases
 from federated.session.routers import MemoryRouter
@@ -150,7 +150,7 @@ def test_it_counts_sections_of_one_contract_whatever_they_are_called(tmp_path: P
     bank = Bank(tmp_path)
     many = "".join(regression(f"t{n}") + by(n) for n in range(4))
     assert not bank.signs(bank.contract(regression() + many))
-    assert "1.1 bits of one record's label asked, 0 told before" in bank.told
+    assert "1.15 bits of one record's label asked, 0 told before" in bank.told
     kinds = regression() + TREES.format(task="u", label="y") + by(0) + BINNING.format(label="y")
     contract = bank.contract(kinds)
     (found,) = labels_of(contract, book=bank.book)
@@ -185,7 +185,7 @@ def test_noise_buys_trainings_and_few_rows_buy_none(tmp_path: Path) -> None:
     assert small.signs(small.contract(regression(), FEW))  # exact sums: a label whole
     assert not small.signs(small.contract(regression(), FEW))
     assert "1 bits of one record's label asked, 1 told before" in small.told
-    assert "below 16,384 there is no noise" in small.told
+    assert "which of fewer than 16,384 records has none" in small.told
 
 
 def test_what_a_partner_may_change_changes_nothing(tmp_path: Path) -> None:
@@ -250,6 +250,41 @@ def test_a_node_refuses_before_it_says_a_word(tmp_path: Path) -> None:
     party = Participant(session, bank.source, releases=bank.book, kept=tmp_path / "kept")
     with pytest.raises(Declined, match=r"0\.92 told before to the same partner"):
         party.propose(asked, complete)
+
+
+CARD = """
+[[train]]
+task = "t"
+label = "bank.y"
+model = "scorecard"
+score_bits = 1
+"""
+
+
+def test_a_table_of_few_rows_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    """A draft says nothing of rows: 1,000 of them bear no noise, whatever the partner has."""
+    bank = Bank(tmp_path)
+    asked = drafted(tmp_path, HEADED + CARD)
+    with pytest.raises(OverBudget, match=r"1\.16 bits of one record's label asked") as no:
+        foresee(asked, "bank", bank.source, bank.book, draft=True)
+    assert "noise = 1 or more in [train]" in no.value.hint
+    assert "label_bits = 1.17" in no.value.hint
+    (found,) = labels_of(asked, book=bank.book)
+    assert found.asked == pytest.approx(class_bits(1.0) * 2, abs=0.01)
+    assert found.few == pytest.approx(1 + class_bits(1.0))
+    assert "shared, and 1.16 else" in label_words(found)[0]
+    assert "of fewer than 16,384 shared records the job is refused" in label_words(found)[-1]
+    me = asked.party("bank")
+    (known,) = labels_of(asked.with_party(replace(me, rows=1000)), book=bank.book)
+    assert known.asked == pytest.approx(1 + class_bits(1.0))
+    assert known.few is None
+    assert label_words(known)[-1].startswith("that is more than may be told")
+    noised = drafted(tmp_path, HEADED + CARD + "noise = 1.0\n")
+    foresee(noised, "bank", bank.source, bank.book, draft=True)
+    wider = Bank(tmp_path / "wider", label_bits=1.17)
+    foresee(asked, "bank", wider.source, wider.book, draft=True)
+    few = drafted(tmp_path, HEADED + regression())
+    foresee(few, "bank", bank.source, bank.book, draft=True)  # a whole label: it may be told
 
 
 def test_a_label_counts_whole_where_its_record_is_in_several_rows(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from federated.scoring.model_file import FEATURE, LABEL, ModelPart
 from federated.scoring.store import ModelStore
 from federated.steps.kept_models import spread_of_part
 from federated.tables.encoding import Encoder
+from federated.trees import FeatureModel, LabelModel
 from profiles.cli import app
 from profiles.score_job import receivers_part
 from psi.protocol import FedprofileError, InputError, MisuseError, Refused
@@ -47,6 +48,35 @@ def test_a_part_comes_back_as_it_was(which: str) -> None:
     heads, rows = numbers(again)
     assert rows
     assert all(len(row) == len(heads) for row in rows)
+
+
+@pytest.mark.parametrize("told", [table(), table(5)])
+def test_trees_scores_can_be_made_anew_from_both_exports(told: pa.Table) -> None:
+    """From the numbers alone, walked by what they say goes left."""
+    label, feature = trees(LABEL), trees(FEATURE)
+    _, rows = numbers(label)
+    base = sum(float(row[-1]) for row in rows if row[2] == "intercept")
+    nodes = {(int(row[0]), int(row[1])): row for row in rows if row[0]}
+    assert isinstance(label.trees, LabelModel)
+    assert isinstance(feature.trees, FeatureModel)
+    _, theirs = numbers(feature)
+    assert [text for _, text in theirs] == list(feature.trees.words())
+    sides, own = feature.trees.sides(told), label.trees.binning.transform(told)
+    layout, words = label.trees.binning.layout, label.trees.binning.words
+    lefts = {words(*layout.split(n)): layout.split(n) for n in range(layout.candidates)}
+    found = np.full(told.num_rows, base)
+    for row in range(told.num_rows):
+        for tree in (0, 1):
+            place = 0
+            while (at := nodes[tree, place])[2] != "leaf":
+                if at[2] in lefts:
+                    column, left = lefts[at[2]]
+                    goes = left[own[column][row]]
+                else:
+                    goes = not sides[int(at[2].split()[-1]), row]
+                place = 2 * place + (1 if goes else 2)
+            found[row] += float(at[4])
+    np.testing.assert_allclose(found, label.trees.scores(told, sides), atol=1e-6)
 
 
 _COUNTED = {"told_bits": 0.72, "listed": 0, "listed_bits": 0}
