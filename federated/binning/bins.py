@@ -75,9 +75,17 @@ class NumberBins:
         return {"kind": "number", "edges": list(self.edges), "missing": self.missing}
 
 
+_OTHERS = ("other", "all others", "none of these", "none of the categories named")
+"""What texts without a bin of their own are called: the first that is no category."""
+
+
 @dataclass(frozen=True)
 class CategoryBins:
-    """Bin i holds `categories[i]`; all other texts are in bin `other`, no text in `missing`."""
+    """Bin i holds `categories[i]`; all other texts are in bin `other`, no text in `missing`.
+
+    Where others share the bin of a category, as do those that later rows bring, it is named after
+    both: what is said of its rows is to be true of each.
+    """
 
     categories: tuple[str, ...]
     other: int
@@ -94,12 +102,17 @@ class CategoryBins:
     @property
     def names(self) -> tuple[str, ...]:
         """Each bin in words."""
-        found = {self.missing: "missing", self.other: "other"} | dict(enumerate(self.categories))
-        return tuple(found[place] for place in range(self.count))
+        return tuple(self.words([place]) for place in range(self.count))
 
     def words(self, places: Iterable[int]) -> str:
-        """Some bins together, in words."""
-        return " or ".join(self.names[place] for place in sorted(places))
+        """Some bins together, in words: categories, then all others, then what has none."""
+        wanted, known = sorted(places), self.categories
+        said = [known[place] for place in wanted if place < len(known)]
+        if self.other in wanted:
+            said.append(next(name for name in _OTHERS if name not in known))
+        if self.missing in wanted and self.missing >= len(known) and self.missing != self.other:
+            said.append("no value" if "missing" in known else "missing")
+        return " or ".join(said)
 
     def codes(self, values: pa.Array) -> Codes:
         """The bin of each of so many texts: `int64[rows]`."""

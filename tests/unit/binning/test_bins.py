@@ -78,4 +78,20 @@ def test_bins_beside_each_other_are_one_range_in_words() -> None:
     assert bins.words([0, 1, 2, 3]) == "all"
     assert bins.names == tuple(bins.words([place]) for place in range(bins.count))
     found = category_bins(pa.array(["a"] * 30 + ["b"] * 20, pa.large_string()), 5, 5)
-    assert found.words([1, 0]) == "a or b"
+    assert found.words([1, 0]) == "a or b or other"
+
+
+def test_a_bin_is_named_after_all_that_are_in_it() -> None:
+    """Rare and later categories go into the largest bin: its name is true of them."""
+    few = pa.array(["uni"] * 50 + ["grad"] * 30 + ["x6", None] * 4, pa.large_string())
+    bins = category_bins(few, 6, 20)
+    assert bins.names == ("uni or other", "grad")
+    assert bins.names[bins.codes(pa.array(["never seen"], pa.large_string()))[0]] == "uni or other"
+    assert bins.words([0, 1]) == "uni or grad or other"
+
+
+def test_a_category_called_other_is_not_all_others() -> None:
+    texts = ["other"] * 50 + ["missing"] * 40 + ["grad"] * 30 + ["x5"] * 12 + ["x6"] * 12
+    bins = category_bins(pa.array(texts + [None] * 25, pa.large_string()), 6, 20)
+    assert bins.names == ("other", "missing", "grad", "all others", "no value")
+    assert len(set(bins.names)) == bins.count
