@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from federated.binning import against_evidence
 from federated.evaluation import Interval, auc_difference
 from federated.steps.outcome import Carded, Grown, HiddenGrown, Trained
 from federated.tables.encoding import Encoder
@@ -69,6 +70,9 @@ def measured(trained: Trained, alone: Alone, receiver: str, aligned: pa.Table) -
     if after.mean_auc > LEAK and apart:  # and not only where many columns meet few rows
         warnings += filter(None, [partners_part(trained.label, trained.partners(), names)])
     warnings += coarse_scores(trained) if isinstance(trained, HiddenGrown) else ()
+    if isinstance(trained, Carded):
+        weights = trained.part.coefficients.tolist()
+        warnings += filter(None, [against_evidence(trained.encoder, weights, trained.scale)])
     no_split = without_split(trained) if isinstance(trained, Grown) else ()
     importance: tuple[Importance, ...]
     if isinstance(trained, HiddenGrown):

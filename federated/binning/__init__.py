@@ -18,7 +18,7 @@ from federated.binning.coding import (
 from federated.binning.column_party import ColumnParty
 from federated.binning.label_party import LabelParty, label_lanes, noise_scale
 from federated.binning.messages import LABEL_LANES, MOST_BINNED, MOST_BINS, Worths
-from federated.binning.points import HIGH, PointScale, point_lines
+from federated.binning.points import HIGH, PointScale, against_evidence, point_lines
 from federated.binning.worth import ColumnWorth, RoundedWorth, rounded, told, worth_of
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "PointScale",
     "RoundedWorth",
     "Worths",
+    "against_evidence",
     "binned_column",
     "category_bins",
     "label_lanes",

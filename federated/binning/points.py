@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from federated.binning.coding import EvidenceEncoder
 
-__all__ = ["HIGH", "PointScale", "point_lines"]
+__all__ = ["HIGH", "PointScale", "against_evidence", "point_lines"]
 
 Floats = NDArray[np.float64]
 
@@ -85,3 +85,31 @@ def point_lines(
             for line, points in zip(column.worth.table(), moved, strict=True)
         ]
     return lines
+
+
+def against_evidence(
+    encoder: EvidenceEncoder, coefficients: Sequence[float], scale: PointScale
+) -> str:
+    """A sentence on columns whose points go against their own weights of evidence, or "".
+
+    A regression gives a column a negative coefficient where others say the same and more: its bins
+    with more positives then count as if they had fewer. Points that round to 0 are nobody's worry.
+
+    Args:
+        encoder: of this party's columns.
+        coefficients: one a column.
+        scale: see there.
+    """
+    pairs = zip(encoder.columns, coefficients, strict=True)
+    found = [
+        column.name
+        for column, weight in pairs
+        if weight < 0 and np.abs(np.round(scale.moved(column.levels * weight))).max(initial=0) > 0
+    ]
+    if not found:
+        return ""
+    return (
+        f"Points go against the weights of evidence of {', '.join(found)}: bins with more "
+        "positives count as if they had fewer. Other columns say the same and more: leave one "
+        "of them out, or be able to say why."
+    )

@@ -193,9 +193,10 @@ def _head(part: ModelPart) -> dict[str, Any]:
 def _json(part: ModelPart) -> str:
     import json
 
-    from federated.scoring.card import card, importance, numbers
+    from federated.scoring.card import card, importance
+    from federated.scoring.exported import card_scale, exported
 
-    heads, rows = numbers(part)
+    heads, rows = exported(part)
     whole = {
         **_head(part),
         "party": part.party,
@@ -206,7 +207,8 @@ def _json(part: ModelPart) -> str:
         "columns": dict(part.types),
         "importance": dict(importance(part)),
         "numbers": [dict(zip(heads, row, strict=True)) for row in rows],
-        "bins": part.spread.plain(),
+        **card_scale(part),
+        "drift": part.spread.plain(),  # other bins than a card's: how rows lay in training
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
@@ -215,10 +217,10 @@ def _csv(part: ModelPart) -> str:
     import csv
     import io
 
-    from federated.scoring.card import numbers
+    from federated.scoring.exported import exported
 
     text = io.StringIO()
-    heads, rows = numbers(part)
+    heads, rows = exported(part)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([heads, *rows])
     return text.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from federated.binning import EvidenceEncoder, point_lines
+from federated.binning import EvidenceEncoder, against_evidence, point_lines
 from federated.hidden_trees import HiddenFeatureModel, HiddenLabelModel
 from federated.hidden_trees.plan import VALUE_BITS
 from federated.regression import told_bits
@@ -50,6 +50,10 @@ def card(part: ModelPart) -> list[tuple[str, str]]:
     weights = [f"{name} {share:.0%}" for name, share in _by_party(part)]
     if weights:
         lines.append(("importance", f"{', '.join(weights)} of what moves scores"))
+    if isinstance(part.encoder, EvidenceEncoder) and part.linear and part.scale:
+        weights = part.linear.coefficients.tolist()
+        if said := against_evidence(part.encoder, weights, part.scale):
+            lines.append(("look at", said))
     limits = (
         "what is held against a person is a number beside others, no decision; customers unlike "
         "those of the training are scored worse: see the drift that a scoring reports"

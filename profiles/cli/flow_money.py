@@ -252,7 +252,13 @@ def _beside(flows: Flows, path: Path, what: str, columns: tuple[str, str]) -> An
 
     from federated.readers import arrow_expression
     from federated.tables.bindings import table_of
+    from psi.protocol import InputError
 
+    if not path.exists():
+        raise InputError(
+            f"{path}: no file of what is true of {what}",
+            hint=f"paths of a command are relative to the folder that it is given in: {Path.cwd()}",
+        )
     given = table_of(f"truth.{what}", {"path": str(path.resolve())}, path)
     table = given.load(list(columns), keys=list(columns))
     if flows.engine.connection.name == "duckdb":

@@ -56,3 +56,7 @@ def test_the_command_reads_a_truth_beside(
     with pytest.raises(InputError, match=r"truth\.csv: no type 'C\.feee'") as found:
         said(capsys, "flows", "score", str(tmp_path / "truth.csv"), "--tables", file)
     assert found.value.hint == "did you mean C.fee?"
+    with pytest.raises(InputError, match=r"truht\.csv: no file of what is true of types") as found:
+        said(capsys, "flows", "score", str(tmp_path / "truht.csv"), "--tables", file)
+    assert found.value.hint is not None
+    assert str(Path.cwd()) in found.value.hint, "not relative to another file"
