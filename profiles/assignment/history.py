@@ -30,6 +30,8 @@ DAYS = 10
 _KEY = ("product", "entity", "listed")
 _PLACE = ("product", "entity", "rank", "score")
 """What two lists share for all of their leads only where they are one."""
+_SAME = ("product", "entity", "rank", "manager")
+"""The same of lists of one day. A score may have lost digits in a CSV; a lead keeps its manager."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +74,20 @@ def load_leads(
             with a manager and without a row is left out and counted: nobody says what became of it.
         listed: the day on which managers got the list.
         history: a Parquet file, made if it is not there. Leads of this list that it has already are
-            replaced.
+            replaced; another list of the same product and day is refused.
         today: contacts of later days are counted and taken for none; by default no day is late.
 
     Raises:
         InputError: a file, a column or a value that does not fit, contacts none of which is
-            about the list, or a list that the history has under another day.
+            about the list, a list that the history has under another day, or another list of
+            the same product under this day.
     """
     with without_tables_file():
         return _load(targets, contacts, listed, history, today)
 
 
 def _load(targets: Path, contacts: Path, listed: date, history: Path, today: date | None) -> Loaded:
-    leads = _read(targets, ["product", "entity", "manager"])
+    leads = listing = _read(targets, ["product", "entity", "manager"])
     met = _read(contacts, ["entity", "manager", "contacted"])
     lost: dict[str, int] = {}
     keys = ["product", "entity"] if "product" in met.column_names else ["entity"]
@@ -128,7 +131,7 @@ def _load(targets: Path, contacts: Path, listed: date, history: Path, today: dat
         if name in table.column_names:
             table = table.drop_columns(name)
         table = table.append_column(name, values)
-    whole = _merged(table, history, targets)
+    whole = _merged(table, history, targets, listing)
     write_parquet_atomic(whole, history)
     note_copy(targets.parent, ROWS, history)
     return Loaded(
@@ -240,7 +243,32 @@ def _once_only(table: pa.Table, before: pa.Table, history: Path) -> None:
             )
 
 
-def _merged(table: pa.Table, history: Path, targets: Path) -> pa.Table:
+def _one_a_day(listing: pa.Table, before: pa.Table, day: str, history: Path, targets: Path) -> None:
+    """Refuse another list of a product under a day that has one: it would take leads' places."""
+    keys = [name for name in _SAME if name in listing.column_names and name in before.column_names]
+    products = pc.unique(compared(listing.column("product")))
+    of_day = pc.and_(
+        pc.equal(compared(before.column("listed")), day),
+        pc.is_in(compared(before.column("product")), value_set=products),
+    )
+    held = before.filter(pc.fill_null(of_day, False))
+    mine, theirs = (
+        pc.binary_join_element_wise(
+            *(pc.fill_null(compared(t.column(k)), "") for k in keys), "\x1f"
+        )
+        for t in (listing, held)
+    )
+    if others := held.num_rows - int(pc.sum(pc.is_in(theirs, value_set=mine)).as_py() or 0):
+        raise InputError(
+            f"{history.name}: --listed {day} is another list's day: {others:,} of its "
+            f"{held.num_rows:,} leads of the same product stand otherwise in {targets.name}, or "
+            "not at all; nothing was changed",
+            hint="give the day on which managers got this list; one that is to take the other's "
+            "place: leave that day's rows out of the history first",
+        )
+
+
+def _merged(table: pa.Table, history: Path, targets: Path, listing: pa.Table) -> pa.Table:
     """The history with these leads in place of what it had of the same list."""
     table = _learnable(table)
     if not history.exists():
@@ -248,6 +276,7 @@ def _merged(table: pa.Table, history: Path, targets: Path) -> pa.Table:
     before = _learnable(_read(history, [*_KEY, "manager", "outcome"]))
     if table.num_rows:
         _once_only(table, before, history)
+        _one_a_day(listing, before, table.column("listed")[0].as_py(), history, targets)
     mine = pc.binary_join_element_wise(*(compared(table.column(k)) for k in _KEY), "\x1f")
     theirs = pc.binary_join_element_wise(*(compared(before.column(k)) for k in _KEY), "\x1f")
     others = before.filter(pc.invert(pc.is_in(theirs, value_set=mine)))

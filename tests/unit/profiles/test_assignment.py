@@ -291,6 +291,30 @@ def test_one_list_under_two_days_is_refused(tmp_path: Path) -> None:
     assert load_leads(targets, contacts, later, history).history == 10
 
 
+def test_another_list_takes_no_leads_of_the_list_of_its_day(tmp_path: Path) -> None:
+    targets, contacts = files(tmp_path)
+    history = tmp_path / "leads.parquet"
+    load_leads(targets, contacts, LISTED, history)
+    before, table = history.read_bytes(), pa.parquet.read_table(targets)
+    for other in (
+        table.slice(0, 3),  # shares three
+        table.set_column(  # all of its people, with others
+            table.column_names.index("manager"), "manager", pa.array(["Li"] * table.num_rows)
+        ),
+        table.set_column(  # none of them
+            table.column_names.index("entity"), "entity", pa.array(list("abcde"))
+        ),
+    ):
+        pa.parquet.write_table(other, targets)
+        some = other.column("entity")[0].as_py()
+        contacts.write_text(f"entity,manager,contacted\n{some},Li,2026-07-05\n")
+        with pytest.raises(InputError, match="--listed 2026-07-01 is another list's day") as error:
+            load_leads(targets, contacts, LISTED, history)
+        assert "give the day on which managers got this list" in error.value.hint
+        assert history.read_bytes() == before
+    assert load_leads(targets, contacts, date(2026, 8, 1), history).history == 7
+
+
 def test_what_a_file_needs_is_said_of_the_file(tmp_path: Path) -> None:
     targets, contacts = files(tmp_path)
     contacts.write_bytes("entity,manager,contacted\n001,吴老师,2026-07-05\n".encode("gbk"))
