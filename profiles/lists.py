@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -90,6 +91,7 @@ def lists_of(
     table = tables.load(job.party(job.receiver).table, columns) if columns else profiles.select([0])
     lists, leads, parts, held, left_out, strange, money = [], [], [], {}, {}, {}, {}
     looks, taken = list[str](), dict[str, np.ndarray]()
+    busy = dict[str, Counter[str]]()  # by the managers' table: their capacity is of all lists
     for target, found in zip(job.targets, sieved(job, tables, admission), strict=True):
         score = profiles.column(score_column(target.task)).to_numpy().astype(np.float64)
         may = found if persons is None else persons.once(found, score)
@@ -134,11 +136,13 @@ def lists_of(
                 routing=routing,
                 learned=learned_of(target, managers, tables, routing),
                 explore=target.explore,
+                busy=busy.setdefault(target.managers, Counter()),
                 rank=rank,
                 offers=None if offers is None else offers.columns,
                 key=key,
             )
         )
+        busy[target.managers].update(lists[-1].column("manager").drop_null().to_pylist())
         if group is not None:
             if target.task in told:
                 back = np.flatnonzero(sieve.offered & control & there)

@@ -11,8 +11,9 @@ taken as they may be and not as they most likely are: without it nothing would b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random, SystemRandom
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from psi.protocol.errors import InputError
 __all__ = ["NO_CAPACITY", "NO_MANAGERS", "assigned", "check_managers", "column_of"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 NO_MANAGERS = "no managers are named"
 NO_CAPACITY = "all managers are at capacity"
@@ -41,6 +43,7 @@ def assigned(
     learned: Learned | None = None,
     drawn: np.ndarray | None = None,
     random: Random | None = None,
+    busy: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, pa.Array]:
     """`manager`, `assigned_by` and `unassigned` of each lead, leads in their order.
 
@@ -51,6 +54,7 @@ def assigned(
         learned: what earlier leads say; None gives out evenly.
         drawn: bool[leads], for which managers are taken as they may be; none by default.
         random: draws how they may be.
+        busy: how much of its capacity a manager has given to earlier lists.
 
     Returns: `assigned_by` is "relationship", the lead's columns that a manager shares ("branch",
         "branch and language"), or "capacity"; where something is learned, with ", by results" or,
@@ -65,7 +69,8 @@ def assigned(
         }
     managers = _checked(managers, routing)
     names = compared(managers.column(routing.manager))
-    capacity = _capacities(managers, routing.capacity, rows)
+    used = np.array([busy.get(name, 0) for name in names.to_pylist()], np.float64)
+    capacity = _capacities(managers, routing.capacity, rows, used)
     known = _code(compared(column_of(leads, routing.relationship, pa.string())), names)
     chosen = np.where(_place(known) < np.append(capacity, 0)[known], known, -1)
     how, steps = np.where(chosen >= 0, 0, -1), ["relationship"]
@@ -207,12 +212,14 @@ def _checked(managers: pa.Table, routing: Routing) -> pa.Table:
     return managers.take(pc.sort_indices(compared(managers.column(routing.manager))))
 
 
-def _capacities(managers: pa.Table, column: str, leads: int) -> Ints:
-    """How many leads each takes; a quarter more than an even share where nothing is said."""
+def _capacities(managers: pa.Table, column: str, leads: int, used: Floats) -> Ints:
+    """How many leads each takes, `used` by earlier lists; a quarter more than an even share of this
+    list where nothing is said."""
     even = np.full(managers.num_rows, int(np.ceil(_SLACK * leads / managers.num_rows)))
     if column in managers.column_names:
         given = _capacity(managers, column, "")
-        even = np.where(np.isnan(given), even, np.floor(np.minimum(np.nan_to_num(given), leads)))
+        left = np.maximum(np.floor(np.nan_to_num(given)) - used, 0)
+        even = np.where(np.isnan(given), even, np.minimum(left, leads))
     return even.astype(np.int64)
 
 

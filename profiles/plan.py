@@ -7,6 +7,7 @@ party's officer reads.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -79,9 +80,10 @@ class Plan:
     `lists` say of each list how many may be on it and why others may not, where the receiver's
     table is at hand (of a horizontal job the lists that it may make of its own rows), and `control`
     which share of them is held back later: `held` are (listed, held back) of each list, about;
-    `several` may be on more than one list; `unnamed` by
-    which columns leads could go to managers, where the job names none; `origins` in which file each
-    key stands, where there are several; `rules` how many rows each rule of segments and stages has.
+    `several` may be on more than one list; `capacities` are tables of managers whose capacity is
+    of several lists together; `unnamed` by which columns leads could go to managers, where the job
+    names none; `origins` in which file each key stands, where there are several; `rules` how many
+    rows each rule of segments and stages has.
     """
 
     job: str
@@ -105,6 +107,7 @@ class Plan:
     control: float = 0.0
     held: dict[str, tuple[int, int]] = field(default_factory=dict)
     several: int = 0
+    capacities: tuple[str, ...] = ()
     unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     rules: tuple[RuleCount, ...] = ()
@@ -141,6 +144,7 @@ class Plan:
             "control": self.control,
             "held": {product: list(sizes) for product, sizes in self.held.items()},
             "several": self.several,
+            "capacities": list(self.capacities),
             "rules": rules_metrics(self.rules),
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
@@ -203,6 +207,7 @@ def planned(
         control=control,
         held={t.product: _sizes(may, t.top, control) for t, (_, may, _) in listed},
         several=several,
+        capacities=() if own is None else _capacities(lister, own),
         rules=() if own is None else tuple(rule_counts(lister, own, dt.date.today())),
         unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
@@ -230,6 +235,15 @@ def _lists(
         tuple((product, int(may.rows.sum()), may.reasons) for product, may in told),
         may_be_on_several([may.rows for may in found], after),
     )
+
+
+def _capacities(job: Job, seen: AdmittedTables) -> tuple[str, ...]:
+    """Tables of managers with a capacity that several lists share."""
+    many = Counter(target.managers for target in job.targets if target.managers)
+    capacity = {
+        t.managers: dict(t.managers_columns).get("capacity", "capacity") for t in job.targets
+    }
+    return tuple(t for t, n in many.items() if n > 1 and capacity[t] in seen.columns(t))
 
 
 def _sizes(may: int, top: int, control: float) -> tuple[int, int]:

@@ -189,6 +189,10 @@ def _lists(plan: Plan) -> list[str]:
             f"  {plan.several:,} may be on several of these; "
             'after = ["LIST"] in [[target]] leaves whoever is on LIST off the later list'
         )
+    lines += [
+        f"  capacity in {plain(table)} is of all lists together, earlier ones of the job file first"
+        for table in plan.capacities
+    ]
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def target_list(
     routing: Routing = Routing(),  # noqa: B008
     learned: Learned | None = None,
     explore: float = 0.0,
+    busy: Mapping[str, int] = MappingProxyType({}),
     rank: np.ndarray | None = None,
     offers: Callable[[np.ndarray], Mapping[str, pa.Array]] | None = None,
     key: bytes = b"",
@@ -61,6 +63,7 @@ def target_list(
         routing: which columns of profiles and managers are compared; each is used if it is there.
         learned: which manager does well with which leads; None gives leads out evenly.
         explore: the share of leads, drawn at random, that is given out evenly all the same.
+        busy: by manager, how much of its capacity earlier lists took.
         rank: float64[rows], what ranks in place of the score; NaN is left out.
         offers: makes the columns of the list's offers, of these rows.
         key: of the draw between those whose score is the same (`profiles.ties`).
@@ -95,7 +98,9 @@ def target_list(
     leads = chosen
     for column in set(found) - set(chosen.column_names):
         leads = leads.append_column(column, found[column])
-    return pa.table({**found, **assigned(leads, managers, routing, learned, _drawn(rows, explore))})
+    drawn = _drawn(rows, explore)
+    given = assigned(leads, managers, routing, learned, drawn, busy=busy)
+    return pa.table({**found, **given})
 
 
 def _drawn(rows: int, share: float) -> np.ndarray:

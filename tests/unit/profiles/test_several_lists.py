@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from profiles.job import Job
 from profiles.language import language
 from profiles.lists import Lists, lists_of
 from profiles.manager_pages import write_manager_pages
+from profiles.managers import NO_CAPACITY
 from profiles.offers.chosen import Money
 from profiles.plan import planned
 from profiles.plan_text import in_text
@@ -53,28 +55,28 @@ def job(*after: str, **second: Any) -> Job:
     )
 
 
-def tables() -> MemorySource:
+def tables(*capacity: int | None) -> MemorySource:
     rng = np.random.default_rng(4)
     names = [f"C{n:04d}" for n in range(PEOPLE)]
     own = {"id": names, "left": np.arange(PEOPLE) % 2, "worth": rng.gamma(2, 40, PEOPLE)}
     return MemorySource(
         {
             "bank.t": pa.table(own),
-            "bank.m": pa.table({"manager": ["Ann", "Bo", "Cy"], "capacity": [400, 400, 400]}),
+            "bank.m": pa.table({"manager": ["Ann", "Bo", "Cy"], "capacity": capacity or [400] * 3}),
             "bank.other": pa.table({"manager": ["Dee"]}),
             "shop.t": pa.table({"id": names, "x": rng.normal(size=PEOPLE)}),
         }
     )
 
 
-def made(folder: Path, asked: Job) -> Lists:
+def made(folder: Path, asked: Job, source: MemorySource | None = None) -> Lists:
     rng = np.random.default_rng(5)
     profiles = pa.table(
         {"entity": [f"C{n:04d}" for n in range(PEOPLE)], "score_churn": rng.random(PEOPLE)}
     )
     assert asked.campaign is not None
     group = ControlGroup.kept(folder, asked.campaign, DAY, "job.toml")
-    return lists_of(asked, profiles, tables(), group, key=b"k")
+    return lists_of(asked, profiles, source or tables(), group, key=b"k")
 
 
 def of(table: pa.Table | None, product: str, arm: str = "") -> set[str]:
@@ -120,6 +122,27 @@ def test_a_list_after_another_has_other_people_in_both_arms(tmp_path: Path) -> N
     reasons = {reason.stage: reason.people for reason in lists.left_out["card"]}
     assert reasons["other list"] == 500 + lists.held["stay"].people
     assert sum(reasons.values()) + 500 == PEOPLE
+
+
+def test_a_managers_capacity_is_of_all_lists_together(tmp_path: Path) -> None:
+    asked, source = job(), tables()
+    lists = made(tmp_path, asked)  # 500 leads, then 500, of 1,200 places
+    assert lists.targets is not None
+    count = Counter(lists.targets.column("manager").to_pylist())
+    assert set(count) == {"Ann", "Bo", "Cy"}
+    assert max(count.values()) <= 400
+    lists = made(tmp_path, asked, tables(200, 300, None))
+    assert lists.targets is not None
+    rows = lists.targets.to_pylist()
+    count = Counter(row["manager"] for row in rows)
+    assert count["Ann"] == 200
+    assert count["Bo"] == 300
+    assert count[None] == len([row for row in rows if row["unassigned"] == NO_CAPACITY])
+    assert all(row["manager"] for row in rows if row["product"] == "stay")  # the first has them all
+    said = "capacity in bank.m is of all lists together, earlier ones of the job file first"
+    assert planned(asked, source).capacities == ("bank.m",)
+    assert said in in_text(planned(asked, source))
+    assert said not in in_text(planned(job(managers="bank.other"), source))
 
 
 @pytest.mark.parametrize("name", ["card", "loan"])
