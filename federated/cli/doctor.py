@@ -40,6 +40,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
         (f"hub {home.hub} answers over TLS", lambda: _hub(home)),
         ("clock agrees with the hub's", lambda: _clock(home)),
         ("its version goes with the hub's", lambda: _version(home)),
+        ("the hub takes this node", lambda: _known(home, passphrase)),
     ]
     checks: list[tuple[str, Callable[[], str]]] = [
         ("private files can be read by their owner only", lambda: _raised(home.check)),
@@ -113,6 +114,24 @@ def _version(home: NodeHome) -> str:
         return str(said["message"])[:200] if said["code"] == "version" else ""
     except (httpx.HTTPError, OSError, KeyError, ValueError, TypeError):
         return ""  # not reached: that is told already
+
+
+def _known(home: NodeHome, passphrase: Callable[[], bytes]) -> str:
+    """What the hub says to this node's certificate: a call of no process changes nothing there."""
+    from federated.wire.enrolment import VERSION, hub_context, said
+
+    try:
+        context = hub_context(home.authority.read_text("ascii"))
+        context.load_cert_chain(home.certificate, home.certificate_key, passphrase())
+        headers = {"x-fedprofile-version": VERSION}
+        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=hub_proxy()) as client:
+            answer = client.post(f"https://{home.hub}/v1/fleet/pull-messages", headers=headers)
+    except (httpx.HTTPError, OSError, FedprofileError):
+        return ""  # not reached, or its files do not fit: that is told already
+    code, text = said(answer)
+    if code not in ("revoked", "stranger", "certificate"):
+        return ""
+    return f"{text}: fedprofile node init INVITE --renew, with a new one of the hub's owner"
 
 
 def _turned_away(home: NodeHome) -> httpx.Response:

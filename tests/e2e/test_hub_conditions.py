@@ -14,15 +14,17 @@ import pytest
 from flwr.supernode import node_auth_http_interceptor as interceptor
 from typer.testing import CliRunner
 
+from federated.cli import doctor
 from federated.cli.health import health_of_hub
 from federated.cli.hub import app as hub_app
+from federated.node.home import NodeHome
 from federated.wire import certificates, enrolment
-from federated.wire.certificates import make_key, read_certificate, request_certificate
+from federated.wire.certificates import make_key, read_certificate, request_certificate, write_key
 from federated.wire.enrolment import enrol
-from federated.wire.flower import hub_calls
+from federated.wire.flower import guard, hub_calls
 from federated.wire.hub_home import HubHome
 from psi.protocol import EnvironmentFailed, FedprofileError, Refused
-from tests.e2e.hub_nodes import Place
+from tests.e2e.hub_nodes import SECRET, Place
 
 
 @pytest.fixture
@@ -95,6 +97,34 @@ def test_a_hub_whose_certificate_has_expired(
         assert "fedprofile hub renew" in error.hint
     finally:
         place.close()
+
+
+def test_what_a_node_hears_before_it_is_turned_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Near its certificate's end its log says so, once; `doctor` says that the hub takes it no
+    more, and asks without a trace: who is connected stays so."""
+    monkeypatch.setattr(certificates, "CERTIFICATE_DAYS", 20)
+    monkeypatch.setattr(guard, "HOLD", 0.5)
+    key, invite = make_key(), place.home.invite("a")
+    member = place.member("a", place.keys(invite, key)).start()
+    home = NodeHome.create(place.folder / "node", "a", place.home.address)
+    home.certificate.write_bytes(next(place.folder.glob("a-*.crt")).read_bytes())
+    home.certificate_key.write_bytes(write_key(key, SECRET))
+    home.authority.write_text(invite.authority)
+    assert doctor._known(home, lambda: SECRET) == ""
+    now = time.monotonic
+    assert [peer.online(now()) for peer in place.hub.guard.relay.peers()] == [True]
+    end = now() + 40
+    while "days: ask the hub's owner" not in caplog.text:
+        assert now() < end
+        time.sleep(0.1)
+    assert caplog.text.count("node init INVITE --renew") == 1
+    place.home.revoke("a")
+    assert member.ended.wait(30)
+    assert doctor._known(home, lambda: SECRET).startswith("this node was revoked")
+    place.keys(place.home.invite("a"))
+    assert doctor._known(home, lambda: SECRET).startswith("this node is not registered")
 
 
 def days_of(place: Place) -> int:

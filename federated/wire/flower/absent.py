@@ -6,9 +6,10 @@ from pathlib import Path
 
 from federated.session.journal import can_resume, was_interrupted
 from federated.session.last_word import last_word
+from federated.session.over import told_over
 from federated.wire.parcels import Kind, Parcel, Refusal, notice
 
-__all__ = ["ended", "nobody_plays", "not_now", "taken_up"]
+__all__ = ["ended", "forgotten", "nobody_plays", "not_now", "taken_up"]
 
 
 def nobody_plays(parcel: Parcel, place: Path) -> Parcel | None:
@@ -18,11 +19,17 @@ def nobody_plays(parcel: Parcel, place: Path) -> Parcel | None:
         parcel: what came.
         place: the job's folder at this party.
     """
-    word = ended(parcel, place)
-    if word.data or (parcel.kind == Kind.PART and not was_interrupted(place)):
-        return word
+    word, gone = ended(parcel, place), forgotten(parcel, place) or bool(told_over(place))
+    if word.data or gone or (parcel.kind == Kind.PART and not was_interrupted(place)):
+        return word  # one that only waits asks by signs of life
     back = (parcel.job, parcel.receiver, parcel.sender)
     return notice(Kind.AWAY, *back, parcel.step) if parcel.kind == Kind.PART else None
+
+
+def forgotten(parcel: Parcel, place: Path) -> bool:
+    """Whether the sender has taken parts of this party's in a job that has no folder here: it was
+    purged after its end, or the party was put back to a copy from before the job."""
+    return parcel.kind <= Kind.TAKEN and parcel.taken > 0 and not place.exists()
 
 
 def ended(parcel: Parcel, place: Path) -> Parcel:

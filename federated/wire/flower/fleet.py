@@ -34,6 +34,7 @@ from flwr.proto.node_pb2 import Node
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 
 from federated.node.home import NodeHome
+from federated.node.measures import DAYS, ends_in
 from federated.wire.flower.hub_calls import Doubted, FleetKeys, Stale, Void, called, client_of
 from federated.wire.flower.packing import LEAVE, MESSAGE_TYPE, Packed, pack, parcels_of
 from federated.wire.parcels import Parcel
@@ -55,6 +56,7 @@ from its endpoint: a hub that takes nothing holds nobody here for ever."""
 
 INTERVAL = 30.0
 _BATCH = 1 << 20
+_DAY = 86400.0
 _SPARE = 300.0
 _MOST_OBJECTS = 64
 
@@ -91,6 +93,7 @@ class Fleet:
         self.connected = threading.Event()
         self.failure: FedprofileError | None = None
         self._lost, self._noes, self._met = 0.0, 0, False
+        self._said = float("-inf")
         self.lost_since, self.trouble = time.time(), ""
         self._threads: list[threading.Thread] = []
 
@@ -151,6 +154,7 @@ class Fleet:
                     self._activate()
                 self._pull()
                 pause, self._noes = 0.1, 0
+                self._say_end()
             except Stale:
                 _log.info("the hub has forgotten this connection; making it again")
                 self.connected.clear()
@@ -185,6 +189,16 @@ class Fleet:
         if tell:
             kind = known or type(said).__name__
             _log.warning("the hub is not reached (%s); trying until it is", kind)
+
+    def _say_end(self) -> None:
+        """Within `DAYS` of the certificate's end the log says so once a day."""
+        left, now = (self._keys.expires.timestamp() - time.time()) / _DAY, time.monotonic()
+        if left < DAYS and now > self._said + _DAY:
+            self._said = now
+            _log.warning(
+                "this node's certificate %s: ask the hub's owner for a new invite, then "
+                "fedprofile node init INVITE --renew", ends_in(left),
+            )  # fmt: skip
 
     def _expired(self) -> bool:
         try:

@@ -33,7 +33,7 @@ from federated.node.lives import OlderCopy, begin, mark_older, met
 from federated.session.journal import stop_file
 from federated.store.memory import give_back, memory_of
 from federated.wire.direct.door import Door, open_door
-from federated.wire.flower.absent import nobody_plays, not_now, taken_up
+from federated.wire.flower.absent import forgotten, nobody_plays, not_now, taken_up
 from federated.wire.flower.between import LARGEST, error_from, error_of
 from federated.wire.flower.link import reach
 from federated.wire.local import LocalServer, read_block, write_block
@@ -269,7 +269,8 @@ class NodeFront:
             guest.put(parcel)
             return
         place = self.home.job(parcel.job)  # an answer needs no worker, nor does one that probes
-        if self._worker is None and parcel.kind <= Kind.TAKEN and not taken_up(place):
+        nobody = forgotten(parcel, place) or not taken_up(place)
+        if self._worker is None and parcel.kind <= Kind.TAKEN and nobody:
             if word := nobody_plays(parcel, place):
                 self.fleet.put(word)
             return

@@ -46,7 +46,7 @@ from federated.store.files import write_atomic
 from federated.store.memory import give_back, memory_of
 from federated.tables.source import Source
 from federated.wire.direct.ways import direct_ways
-from federated.wire.flower.absent import ended, nobody_plays, not_now
+from federated.wire.flower.absent import ended, forgotten, nobody_plays, not_now
 from federated.wire.flower.job import Job, Noting
 from federated.wire.flower.link import Link, Through, reach
 from federated.wire.local import LocalServer
@@ -223,7 +223,7 @@ class NodeDaemon:
     def _unknown(self, parcel: Parcel) -> None:
         """Of a job that is not here: its call may still come, or its process here has ended."""
         place = self.home.job(parcel.job)
-        if not place.exists():
+        if not place.exists() and not forgotten(parcel, place):
             self._keep_early(parcel)
         elif word := nobody_plays(parcel, place):
             self.fleet.put(word)

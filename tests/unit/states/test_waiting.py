@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from federated.cli.node import app
 from federated.node.rotation import rotate
 from federated.session.reasons import ShutOut
+from federated.wire import post
 from federated.wire.parcels import Kind, notice
 from federated.wire.post import hand_on
 from psi.protocol import FedprofileError, MisuseError, PeerGone, Refused
@@ -188,6 +190,22 @@ def test_a_proposer_that_may_come_back(scene: Scene) -> None:
     scene.propose()
     assert scene.ends() is None
     scene.becomes("done")
+
+
+def test_a_node_that_has_forgotten_a_proposal_says_that_it_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put back to a copy from before it: the proposer only waits, and would wait for ever."""
+    scene.stop()
+    shutil.rmtree(scene.home.job(scene.session))
+    for file in scene.home.desk.glob(f"{scene.session.hex()}.*"):
+        file.unlink()
+    monkeypatch.setattr(post, "SIGN_OF_LIFE", 0.2)
+    monkeypatch.setattr(scene, "call", lambda: None)  # it was heard long ago
+    scene.start()
+    error = scene.ends()
+    assert isinstance(error, PeerGone)
+    assert error.message.startswith("bureau: the job has ended there")
 
 
 @SLOW
