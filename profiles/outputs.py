@@ -110,7 +110,7 @@ def write_outputs(
     for t in outcome.trained:
         trees = tree_scores(t, _aligned(t, outcome, table))
         alone[t.terms.task] = replace(alone[t.terms.task], trees=trees)
-    scores, why = _scores(federation, alone, total)
+    scores, why = _scores(federation, alone, table)
     scored, reasons_of = scored_rows(outcome, total, table)
     drifted = score_metrics(outcome, table)
     found, strange = _segments(job, federation, table, scores, segments_file)
@@ -310,16 +310,16 @@ def _write_texts(
 
 
 def _scores(
-    federation: Federation, alone: Mapping[str, Alone], total: int
+    federation: Federation, alone: Mapping[str, Alone], table: pa.Table
 ) -> tuple[dict[str, np.ndarray], dict[str, pa.Array]]:
     """Joined scores for shared entities, the receiver's own model for the others."""
-    rows = federation.outcome.rows
+    rows, total = federation.outcome.rows, table.num_rows
     scores, why = {}, {}
     for trained in federation.outcome.trained:
         task = trained.terms.task
         joined = spread(trained.scores, rows, total)
         scores[task] = np.where(np.isnan(joined), alone[task].everyone, joined)
-        why[task] = reasons(trained, alone[task], total, rows)
+        why[task] = reasons(trained, alone[task], table, rows)
     for one in federation.outcome.counted:
         if one.told is not None:  # who is listed is told, and no score
             task = one.trained.terms.task

@@ -46,7 +46,7 @@ def column_words(name: str) -> str:
 
 
 def encoded_words(name: str) -> str:
-    """An encoded column without a value: "channel is branch", "balance unknown", "balance"."""
+    """An encoded column without a value: "channel is branch", "balance missing", "balance"."""
     encoded = "=" in name or name.rpartition(":")[2] in ("missing", "other")
     return phrase(name, 1.0) if encoded else column_words(name)
 
@@ -202,7 +202,7 @@ def _phrases(name: str, words: Mapping[str, str], change: bool) -> list[str]:
     if colon and kind in ("missing", "other"):
         said = words.get(source) or column_words(source)
         if kind == "missing":
-            return _binary(f"{said} known", f"{said} unknown")
+            return _binary(f"{said} known", f"{said} missing")
         return _binary(f"{said} is not a rare one", f"{said} is a rare one")
     said = words.get(name) or column_words(name)
     return [f"{said} {level}" for level in (_CHANGE if change else _NUMBER)]

@@ -31,7 +31,7 @@ from profiles.report.data import Match, PartyLine, ReportData, RunFacts, Stage, 
 from profiles.report.grouped import Aggregated, GroupRow
 from profiles.report.listed import SegmentLine, TargetLine, TargetSummary
 from profiles.report.measured import Model
-from profiles.score_outputs import average_note, release_note, score_note
+from profiles.score_outputs import average_note, release_note, score_note, unlike_notes
 from profiles.segments import Segments
 from profiles.series_report import series_notes
 from profiles.several_lists import several_words
@@ -125,6 +125,7 @@ def report_data(
             *looks,
             *filter(None, (several_words(targets) if targets is not None else "",)),
             *(score_note(task, said) for task, said in kept.items() if said["moved"]),
+            *(note for task, said in kept.items() for note in unlike_notes(task, said)),
         ),
     )
 

@@ -29,10 +29,12 @@ __all__ = [
     "score_note",
     "scored_points",
 ]
-__all__ += ["scored_rows"]
+__all__ += ["scored_rows", "unlike_notes"]
 
 SOME, MUCH = 0.1, 0.25
 """Population stability from which on something, and much, has moved (Siddiqi 2006)."""
+WORTH_A_WORD = 0.01
+"""Of rows with a value that training had next to none of: fewer are in metrics alone."""
 
 
 def scored_rows(
@@ -74,14 +76,14 @@ def _reasons(scored: Scored, aligned: pa.Table) -> pa.Array:
     if isinstance(part.trees, LabelModel) and scored.moved is not None:
         bins = part.trees.binning.transform(aligned)
         moved = scored.moved - average if len(average) else scored.moved
-        return path_reasons(part.trees.binning.columns, bins, moved, scored.terms.partners)
+        return path_reasons(part.trees.binning.columns, bins, moved, scored.terms.partners, aligned)
     assert part.encoder is not None  # noqa: S101  a regression has both
     assert part.linear is not None  # noqa: S101
     matrix, columns = part.encoder.transform(aligned)
     theirs = scored.partners - float(part.card.get("partners_mean", 0.0))
     average = average if len(average) else np.zeros(len(columns))
     if isinstance(part.encoder, EvidenceEncoder):
-        return card_reasons(part.encoder, matrix, part.linear, average, {names: theirs})
+        return card_reasons(part.encoder, matrix, part.linear, average, {names: theirs}, aligned)
     return score_reasons(
         matrix,
         list(columns),
@@ -145,6 +147,20 @@ def average_note(task: str, said: Mapping[str, Any]) -> str:
     )
 
 
+def unlike_notes(task: str, said: Mapping[str, Any]) -> list[str]:
+    """Sentences of the report on values that the training had next to none of."""
+    found = []
+    for column, shares in said.get("unlike", {}).items():
+        words = "no value", "a value that its training did not know"
+        found += [
+            f"{task}: {share:.1%} of the scored records have {what} in {column}, of which its "
+            "training had next to none. Look before they are scored by it."
+            for what, share in zip(words, shares.values(), strict=True)
+            if share >= WORTH_A_WORD
+        ]
+    return found
+
+
 def _drift_of_scores(scored: Scored) -> float | None:
     """How far scores have moved, of a regression's anywhere in the step that was told."""
     scores = scored.scores
@@ -163,6 +179,10 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
     chances = part.answers.predict(scored.scores)
     drift = {name: round(value, 4) for name, value in part.spread.drift(aligned).items()}
     of_scores = _drift_of_scores(scored)
+    unlike = {
+        name: {"missing": round(missing, 4), "unseen": round(unseen, 4)}
+        for name, (missing, unseen) in part.spread.unlike(aligned).items()
+    }
     moved = [name for name, value in drift.items() if value >= MUCH]
     if of_scores is not None and of_scores >= MUCH:
         moved.append("score")
@@ -176,6 +196,7 @@ def _metrics(scored: Scored, aligned: pa.Table) -> dict[str, Any]:
         "drift": drift,
         "drift_of_scores": None if of_scores is None else round(of_scores, 4),
         "moved": moved,
+        **({"unlike": unlike} if unlike else {}),
         **({"no_average": True} if _no_average(scored) else {}),
         **({"list": list_metrics(scored.told, scored.terms)} if scored.told is not None else {}),
         **({"released": [_released(one) for one in scored.released]} if scored.released else {}),

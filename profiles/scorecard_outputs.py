@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from federated.binning import CategoryBins, EvidenceEncoder
+from federated.binning.coding import values_of
 from federated.models import Part
 from federated.steps.outcome import Carded, Trained
 from federated.text import plain
@@ -72,6 +73,7 @@ def card_reasons(
     part: Part,
     average: np.ndarray,
     partners: Mapping[str, np.ndarray] | None = None,
+    table: pa.Table | None = None,
 ) -> pa.Array:
     """The largest contributions of each row, largest first: list<string>[rows].
 
@@ -81,6 +83,7 @@ def card_reasons(
         encoder: of own columns; matrix: `float64[rows, columns]` by it; part: of these columns.
         average: `float64[columns]`, the row that others are held against: the training's mean row.
         partners: name to `float64[rows]`.
+        table: the rows; a missing value is said to be missing with it, whatever bin it counts in.
     """
     texts, codes = list[str](), []
     for at, column in enumerate(encoder.columns):
@@ -91,6 +94,9 @@ def card_reasons(
         for level in range(len(levels)):
             same = np.flatnonzero(place.reshape(-1) == level).tolist()
             texts.append(f"{said} {plain(column.worth.words(same), 60)}")
+        if table is not None:
+            codes[-1][_gone(table, column.name)] = len(texts)
+            texts.append(f"{column_words(column.name)} missing")
     moved = part.contributions(matrix, average)
     kept = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :_TOP]
     code = np.stack(codes, axis=1) if codes else np.zeros(matrix.shape, np.int64)
@@ -100,6 +106,14 @@ def card_reasons(
         moved = np.hstack([moved, values[:, None]])
         texts.append(f"partner {plain(name, 60)}")
     return worded(texts, code, moved)
+
+
+def _gone(table: pa.Table, column: str) -> np.ndarray:
+    """Which rows have no value: `bool[rows]`."""
+    values = values_of(table, column)
+    if isinstance(values, np.ndarray):
+        return np.isnan(values)
+    return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
 
 
 def card_metrics(trained: Carded) -> dict[str, Any]:

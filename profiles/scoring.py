@@ -145,18 +145,19 @@ def own_reasons(trained: Trained, alone: Alone) -> pa.Array:
     return score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
 
 
-def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.Array:
-    """For every row of the receiver the largest contributions in words.
+def reasons(trained: Trained, alone: Alone, table: pa.Table, rows: np.ndarray) -> pa.Array:
+    """For every row of the receiver's `table` the largest contributions in words.
 
     Shared rows have the joined model's, with the partners as one; the others have those of
     the receiver's own model.
     """
     names = " and ".join(trained.terms.partners)
     zeros = true_zeros(trained.encoder) if isinstance(trained.encoder, Encoder) else {}
+    aligned = table.take(pa.array(rows))
     if isinstance(trained, HiddenGrown):  # which columns moved a row's score nobody knows
         joined = pa.array([[]] * len(rows), pa.list_(pa.string()))
     elif isinstance(trained, Grown):
-        joined = trees_reasons(trained)
+        joined = trees_reasons(trained, aligned)
     elif isinstance(trained, Carded):
         joined = card_reasons(
             trained.encoder,
@@ -164,6 +165,7 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
             trained.part,
             trained.average,
             {names: trained.partners()},
+            aligned,
         )
     else:
         columns = trained.own_matrix, trained.columns, trained.part
@@ -171,9 +173,9 @@ def reasons(trained: Trained, alone: Alone, total: int, rows: np.ndarray) -> pa.
         joined = score_reasons(*columns, partners, zeros=zeros, average=trained.average)
     if isinstance(trained, Carded):
         mean = alone.matrix.mean(axis=0) if len(alone.matrix) else np.zeros(alone.part.width)
-        own = card_reasons(trained.encoder, alone.matrix, alone.part, mean)
+        own = card_reasons(trained.encoder, alone.matrix, alone.part, mean, table=table)
     else:
         own = score_reasons(alone.matrix, trained.columns, alone.part, zeros=zeros)
-    place = np.arange(total)
-    place[rows] = total + np.arange(len(rows))
+    place = np.arange(table.num_rows)
+    place[rows] = table.num_rows + np.arange(len(rows))
     return pa.concat_arrays([own, joined]).take(pa.array(place))

@@ -18,6 +18,7 @@ import pyarrow as pa
 from federated.contract.kinds.train_trees import grown_rows, plan_of, told_levels
 from federated.evaluation import Interval, auc
 from federated.hidden_trees.plan import score_step
+from federated.readers.canonical import canonical
 from federated.steps.facts import load_table
 from federated.steps.outcome import Boosted, Grown, HiddenGrown, Outcome
 from federated.steps.train_trees import ways_of
@@ -66,13 +67,13 @@ def trees_importance(trained: Grown, receiver: str) -> tuple[Importance, ...]:
     return (*own, *theirs)
 
 
-def trees_reasons(trained: Grown) -> pa.Array:
-    """The largest contributions of each row, largest first: list<string>[rows].
+def trees_reasons(trained: Grown, table: pa.Table) -> pa.Array:
+    """The largest contributions of each row of `table`, largest first: list<string>[rows].
 
     Each reads like "balance over 1200 (+0.42)"; the partner's "partner bureau (+0.31)".
     """
     moved = trained.moved - trained.average
-    return path_reasons(_bins(trained), trained.bins, moved, trained.terms.partners)
+    return path_reasons(_bins(trained), trained.bins, moved, trained.terms.partners, table)
 
 
 def path_reasons(
@@ -80,6 +81,7 @@ def path_reasons(
     bins: Sequence[np.ndarray],
     moved: np.ndarray,
     partners: Sequence[str],
+    table: pa.Table | None = None,
 ) -> pa.Array:
     """The same of any rows whose paths are known.
 
@@ -88,11 +90,19 @@ def path_reasons(
         moved: float64[rows, columns + partners], by how much each moves a row's score from that
             of the average row of the training.
         partners: their names.
+        table: the rows; what has no bin is said as it is with it, and without as its bin.
     """
     texts, codes = list[str](), []
+    held = None if table is None else canonical(table.select([each.name for each in columns]))
     for each, own in zip(columns, bins, strict=True):
-        codes.append(len(texts) + own.astype(np.int64))
-        texts += _bin_words(each)
+        code, words = own.astype(np.int64), _bin_words(each)
+        if held is not None:
+            gone, rare = each.without(held)
+            code[gone], code[rare] = len(words), len(words) + 1
+            said = column_words(each.name)
+            words += [f"{said} missing", f"{said} is a rare one"]
+        codes.append(len(texts) + code)
+        texts += words
     first = len(columns)
     for name in partners:
         codes.append(np.full(len(moved), len(texts), np.int64))
@@ -268,12 +278,12 @@ def _bins(trained: Grown) -> tuple[NumberBins | CategoryBins, ...]:
 def _bin_words(each: NumberBins | CategoryBins) -> list[str]:
     """What a column is in each of its bins."""
     name = column_words(each.name)
-    unknown = [f"{name} unknown"] * each.missing
+    missing = [f"{name} missing"] * each.missing
     if isinstance(each, CategoryBins):
         known = [f"{name} is {plain(category, 40)}" for category in each.categories]
-        return [*known, *[f"{name} is a rare one"] * each.other, *unknown]
+        return [*known, *[f"{name} is a rare one"] * each.other, *missing]
     if not each.edges:
-        return [f"{name} known", *unknown]
+        return [f"{name} known", *missing]
     ends = [f"{edge:g}" for edge in each.edges]
     between = [f"{name} {low} to {high}" for low, high in pairwise(ends)]
-    return [f"{name} up to {ends[0]}", *between, f"{name} over {ends[-1]}", *unknown]
+    return [f"{name} up to {ends[0]}", *between, f"{name} over {ends[-1]}", *missing]

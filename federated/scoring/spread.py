@@ -16,7 +16,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from federated.binning.evidence import stability
+from federated.readers.canonical import canonical
 from federated.scoring.fixed import FRACTION_BITS
+from federated.tables.encoding import DEFAULT_SUPPORT
 from federated.trees import Binning
 
 __all__ = ["Spread", "evened"]
@@ -74,13 +76,44 @@ class Spread:
         return cls(binning, found._counted(table), found.edges, found._places(scores))
 
     def drift(self, table: pa.Table) -> dict[str, float]:
-        """The population stability index of each column, of rows that are there now."""
-        counts = self._counted(table)
-        names = [each.name for each in self.binning.columns]
-        return {
-            name: stability(np.array(before, np.float64), np.array(now, np.float64))
-            for name, before, now in zip(names, self.rows, counts, strict=True)
-        }
+        """The population stability index of each column, of rows that are there now.
+
+        Values without a bin (`unlike`) count as one of their own.
+        """
+        counts, unlike = self._counted(table), self.unlike(table)
+        found = {}
+        for each, rows, held in zip(self.binning.columns, self.rows, counts, strict=True):
+            before, now = list(map(float, rows)), list(map(float, held))
+            for share in filter(None, unlike.get(each.name, ())):
+                for cells, moved in ((before, self._few(share)), (now, share * table.num_rows)):
+                    cells[each.fullest] -= min(moved, cells[each.fullest])
+                    cells.append(moved)
+            found[each.name] = stability(np.array(before), np.array(now))
+        return found
+
+    def unlike(self, table: pa.Table) -> dict[str, tuple[float, float]]:
+        """By column the shares of rows without a value, and with one that training had not.
+
+        Of columns where training had too few such rows for a bin of them, and would have had
+        enough at these shares; other columns are left out, and a share of fewer is 0.
+        """
+        found = {}
+        table = canonical(table.select([each.name for each in self.binning.columns]))
+        for each in self.binning.columns:
+            shares = [float(rows.mean()) if rows.size else 0.0 for rows in each.without(table)]
+            missing, other = (s * (s * self.trained >= DEFAULT_SUPPORT) for s in shares)
+            if missing or other:
+                found[each.name] = (missing, other)
+        return found
+
+    @property
+    def trained(self) -> int:
+        """Rows of the training."""
+        return sum(self.rows[0]) if self.rows else 0
+
+    def _few(self, share: float) -> float:
+        """How many rows without a bin training can have had: as many as now, below a bin's."""
+        return min(share * self.trained, DEFAULT_SUPPORT - 1.0)
 
     def drift_of_scores(self, scores: Floats) -> float | None:
         """The same of scores; None where training has told none."""

@@ -55,6 +55,16 @@ class NumberBins:
         found[np.isnan(values)] = len(self.edges) + 1 if self.missing else self.fullest
         return found
 
+    def without(self, table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """`bool[rows]` twice: rows without a value, and with one that training had not, of those
+        that have no bin and fall to the fullest. A number lies in some bin always.
+
+        Args:
+            table: canonical, it holds the column.
+        """
+        gone = np.isnan(numeric_matrix(table, [self.name])[:, 0]) & (not self.missing)
+        return gone, np.zeros(len(gone), np.bool_)
+
 
 @dataclass(frozen=True)
 class CategoryBins:
@@ -84,6 +94,14 @@ class CategoryBins:
         found = np.asarray(at.to_numpy(zero_copy_only=False), np.uint16).copy()
         found[np.asarray(pc.is_null(values).to_numpy(zero_copy_only=False))] = gone
         return found
+
+    def without(self, table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """As of `NumberBins`."""
+        values = categorical(table, self.name, role="feature")
+        gone = np.asarray(pc.is_null(values).to_numpy(zero_copy_only=False))
+        known = pc.is_in(values, pa.array(self.categories, values.type))
+        rare = ~np.asarray(known.to_numpy(zero_copy_only=False)) & ~gone
+        return gone & (not self.missing), rare & (not self.other)
 
 
 def bins_of_numbers(

@@ -130,7 +130,7 @@ def test_reasons_without_rows_or_columns() -> None:
 
 
 def test_words_for_encoded_columns() -> None:
-    assert phrase("balance:missing", 1.0) == "balance unknown"
+    assert phrase("balance:missing", 1.0) == "balance missing"
     assert phrase("balance:missing", 0.0) == "balance known"
     assert phrase("job:other", 1.0) == "job is a rare one"
     assert phrase("spend", 0.0) == "spend below average"

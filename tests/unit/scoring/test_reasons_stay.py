@@ -19,7 +19,7 @@ from federated.scoring.store import ModelStore
 from profiles.job import Job
 from profiles.language import language
 from profiles.run import run_job
-from profiles.score_outputs import average_note
+from profiles.score_outputs import average_note, unlike_notes
 from tests.unit.scoring.test_scoring_jobs import PARTIES
 from tests.unit.scoring.test_scoring_jobs import tables as of_one_label
 
@@ -113,6 +113,50 @@ def test_parts_add_up_to_nothing_over_the_rows_of_the_training(played: Path, tas
     said = reasons(played / "all", task)
     sums = [sum(one.values()) for one in said.values()]
     assert abs(np.mean(sums)) < 0.08 * np.std(sums)
+
+
+@pytest.fixture(scope="module")
+def emptied(played: Path) -> Path:
+    """The same rows scored, own columns empty for a third of them: the training had them all."""
+    data = tables()
+    bank = data["bank.t"]
+    for name in ("c", "z"):
+        values = bank[name].combine_chunks()
+        gone = pa.array(np.arange(len(bank)) % 3 == 0)
+        none = pc.if_else(gone, pa.scalar(None, values.type), values)
+        bank = bank.set_column(bank.column_names.index(name), name, none)
+    asked = Job.load(scoring(played / "models"))
+    run_job(asked, data | {"bank.t": bank}, played / "emptied", models=played / "models")
+    return played / "emptied"
+
+
+@pytest.mark.parametrize("task", ["trees", "card"])
+def test_a_missing_value_is_said_to_be_missing_whatever_it_counts_as(
+    emptied: Path, task: str
+) -> None:
+    said = pq.read_table(emptied / "profiles.parquet")
+    lines = said[f"reasons_{task}"].to_pylist()
+    own = [
+        (who % 3 == 0, [what for what, _ in read(line) if what != PARTNER])
+        for who, line in enumerate(lines)
+        if line
+    ]
+    gone = [what for missing, line in own if missing for what in line]
+    assert gone
+    assert all(what.endswith(" missing") for what in gone)
+    assert not any(what.endswith("missing") for empty, line in own if not empty for what in line)
+
+
+def test_the_report_says_which_columns_are_empty(emptied: Path) -> None:
+    said = json.loads((emptied / "metrics.json").read_text())["scored"]["card"]
+    assert set(said["unlike"]) <= set(said["moved"])
+    notes = unlike_notes("card", said)
+    assert notes
+    assert "of the scored records have no value in" in notes[0]
+    assert notes[0] in (emptied / "report.html").read_text()
+    assert "没有值" in language("zh").told(notes[0], "note")
+    unseen = unlike_notes("card", {"unlike": {"a": {"missing": 0.0, "unseen": 0.2}}})
+    assert "训练时没有的值" in language("zh").told(unseen[0], "note")
 
 
 def test_the_averages_are_kept(played: Path) -> None:
