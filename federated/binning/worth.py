@@ -13,6 +13,7 @@ from federated.binning.bins import Bins, bins_from
 from federated.binning.evidence import (
     LEAST,
     auc_of_bins,
+    chance,
     grouped,
     information_value,
     merged,
@@ -27,8 +28,9 @@ Floats = NDArray[np.float64]
 _STEPS = (1, 2, 5, 10, 20, 50, 100)
 _SCALES, _MOST_WANTED = 2, 4
 """A group of bins has two scales of the noise more of each class, up to a quarter of the class."""
-_MORE = 0.1
-"""What groups that lack a class must say more, beside others: what is worth a look by itself."""
+_MORE, _CHANCES = 0.1, 2
+"""What groups that lack a class must say more, beside others or under noise: what is worth a look
+by itself, and twice what chance and noise would say."""
 _ROWS_A_STEP = 20
 """Of bins with twenty of each class a row moves a value by less than a step, mostly a twentieth."""
 
@@ -169,7 +171,8 @@ def worth_of(
     groups, floor = merged(counts, bins.ordered, wanted, monotone=monotone), LEAST
     apart = merged(counts, bins.ordered, wanted, monotone=monotone, one_sided=True)
     more = information_value(grouped(counts, apart), wanted)
-    if more > information_value(grouped(counts, groups)) + _MORE * bool(groups.any()):
+    more -= _CHANCES * chance(np.maximum(grouped(counts, apart), LEAST), scale)
+    if more > information_value(grouped(counts, groups)) + _MORE * bool(groups.any() or scale):
         groups, floor = apart, wanted
     return ColumnWorth(
         column=column,

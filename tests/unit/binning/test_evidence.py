@@ -214,4 +214,5 @@ def test_small_bins_of_one_class_say_nothing_that_their_rows_do_not() -> None:
         label = (rng.random(8000) < 0.12).astype(np.int8)
         few = (rng.random(8000) < rng.uniform(0.003, 0.03)).astype(np.float64)
         found.append(one_sided(few, label).value)
+        assert one_sided(few, label, noise=10).floor == 0.5, "noise alone is no evidence"
     assert max(found) < 0.02
