@@ -19,6 +19,7 @@ from federated.approval.policy_file import load_policy
 from federated.keys.peers import Peers
 from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
+from federated.node.own_ledger import check_officers
 from federated.tables.bindings import TablesFile
 from federated.wire.certificates import read_certificate, read_key
 from federated.wire.proxy import hub_proxy, not_reached_hint
@@ -53,6 +54,7 @@ def examine(home: NodeHome, passphrase: Callable[[], bytes]) -> Iterator[tuple[s
         *_direct(home),
         ("tables", lambda: _tables(home)),
         ("policy", lambda: _raised(lambda: load_policy(home.policy))),
+        ("list of officers", lambda: _officers(home)),
         ("peers", lambda: _peers(home)),
         ("disk", lambda: _disk(home)),
     ]
@@ -217,6 +219,14 @@ def _tables(home: NodeHome) -> str:
     return _raised(
         lambda: [table.columns() for table in TablesFile.load(home.tables).tables.values()]
     )
+
+
+def _officers(home: NodeHome) -> str:
+    """Where it cannot be read nobody's word counts, and every call is refused."""
+    try:
+        return check_officers(home)
+    except FedprofileError as error:
+        return error.message
 
 
 def _peers(home: NodeHome) -> str:

@@ -240,7 +240,7 @@ def _mark_to_end(folder: Path) -> bool:
 
 
 def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:
-    """The desk and the home; who only `lists` can do so while policy.toml is wrong."""
+    """The desk and the home; who only `lists` can do so while policy or officers are wrong."""
     from federated.approval.inbox import Inbox
     from federated.approval.officer import counts
     from federated.approval.policy import Policy
@@ -257,7 +257,15 @@ def inbox_of(home: Path, *, lists: bool = False) -> tuple[Any, Any]:
             raise
         typer.echo(f"{error.message}; until it is mended new proposals are refused", err=True)
         policy = Policy()
-    return Inbox(place.desk, counts(policy, load_officers(home))), place
+    try:
+        officers = load_officers(home)
+    except FedprofileError as error:
+        if not lists:
+            raise
+        typer.echo(f"{error.message}; until it is put back no call is heard, no word counts and "
+                   "what officers signed is not shown", err=True)  # fmt: skip
+        officers = None
+    return Inbox(place.desk, counts(policy, officers)), place
 
 
 def _key_of(place: Any, file: Path | None, passphrase_file: Path | None) -> Any:

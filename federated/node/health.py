@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from federated.approval.policy_file import load_policy
+from federated.keys.officers import load_officers
 from federated.node.home import MOUNTED, NodeHome
 from federated.node.lives import check_is_last
 from federated.node.measures import DAYS, LEAST_DISK, Health, Measure, disk_measure, ends_in
@@ -75,7 +76,11 @@ def _days(expires: dt.datetime | None, now: float) -> float:
 
 def _wrong(place: NodeHome) -> list[str]:
     found = []
-    for check in (lambda: check_is_last(place.path), lambda: load_policy(place.policy)):
+    for check in (
+        lambda: check_is_last(place.path),
+        lambda: load_policy(place.policy),
+        lambda: load_officers(place.path),
+    ):
         try:
             check()
         except FedprofileError as error:

@@ -18,7 +18,7 @@ from federated.node.states import STATES, Found, is_held, state_of
 from federated.session.journal import can_resume, stop_file
 from federated.session.over import told_over, why_ended, why_halted, why_over
 from federated.session.reached import PUT_BACK
-from federated.session.reasons import left_words, own_words
+from federated.session.reasons import ENDED_THERE, left_words, own_words
 
 __all__ = ["OTHER_VERSION", "UNACCEPTED", "Running", "job_rows"]
 
@@ -238,6 +238,8 @@ def _next(row: Row, found: Found, place: NodeHome, live: Running | None) -> str:
         return f"it goes on by itself; {ends}" if row["why"] else ""
     if state == "interrupted" and (found.halted or row["why"] == OTHER_VERSION):
         return ends if found.halted else ""
+    if state in ("approved", "interrupted") and ENDED_THERE in row["why"]:
+        return ends
     who = row["proposer"]
     needed = f"{who} is there" if live else f"the node runs and {who} is there"
     if live and live.away:
@@ -272,6 +274,8 @@ def _next_of_own(row: Row, found: Found, hub: Path, ends: str) -> str:
         return f"it goes on by itself; {ends}" if row["why"] else ""
     if state == "interrupted" and (found.halted or row["why"] == OTHER_VERSION):
         return ends if found.halted else ""
+    if state in ("approved", "interrupted") and ENDED_THERE in row["why"]:
+        return ends
     if state in ("approved", "interrupted") and _rests(found.folder):
         resume = f"fedprofile job resume {name} --hub {hub} goes on with it"
         return f"{resume}, {ends.removeprefix('fedprofile ')}"

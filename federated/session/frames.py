@@ -25,7 +25,7 @@ from federated.session.journal import ANEW, Journal, Point
 from federated.session.last_word import FINISH
 from federated.session.patience import Patience
 from federated.session.progress import NOTES, Note, NotesIn
-from federated.session.reasons import reason_of
+from federated.session.reasons import ENDED_THERE, reason_of
 from federated.session.routers import FAREWELL, GOODBYE, Endpoint, Silence
 from federated.session.sealing import (
     NO_CONTRACT,
@@ -356,10 +356,10 @@ class Frames:
                 self._patience.heard(frame.sender, frame.counter)
                 return self._arrivals.put(frame, step)
             if frame.step == FINISH:
-                raise PeerGone(f"{frame.sender}: the job has ended there")
+                raise PeerGone(f"{frame.sender}: {ENDED_THERE}")
         elif known is None and frame.step == FINISH and self._hands.met(frame.sender):
             # an answer was lost, and no channel could hold it to its seal
-            raise PeerGone(f"{frame.sender}: the job has ended there, says who carries its frames")
+            raise PeerGone(f"{frame.sender}: {ENDED_THERE}, says who carries its frames")
         elif not bound and frame.step not in (NEGOTIATION, step):
             if not self._arrivals.doubt(frame):
                 self._false(frame.sender, NotOpened("more came than waits for a contract"))

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from federated.session.farewell import Farewell
 from psi.protocol import PeerGone, Refused
 
-__all__ = ["PeerRefused", "ShutOut", "Stopped", "left_words", "own_words", "reason_of"]
+__all__ = [
+    "ENDED_THERE",
+    "PeerRefused",
+    "ShutOut",
+    "Stopped",
+    "left_words",
+    "own_words",
+    "reason_of",
+]
+
+ENDED_THERE = "the job has ended there"
+"""Of a party that asks for a job which the other, by its last word, its node or its hub, plays no
+more: it does not go on, whoever comes back."""
 
 _RESUME = "once it is mended there: fedprofile job resume, on the proposer's side"
 _LOG = "its officer sees why: fedprofile node ledger there, and the node's log"

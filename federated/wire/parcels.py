@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from typing import Annotated
 
+from federated.session.reasons import ENDED_THERE
 from psi.protocol import Length, PeerError, Range, Text, decode, encode, message
 from psi.protocol.envelope import LARGEST_PAYLOAD
 
@@ -67,7 +68,7 @@ class Refusal(StrEnum):
 
 _WORDS = {
     Refusal.CLOSED: "it opens no session; its officer can tell why",
-    Refusal.ENDED: "the job has ended there",
+    Refusal.ENDED: ENDED_THERE,
     Refusal.GONE: "its process has ended",
     Refusal.HEAVY: "the hub carries no more bytes of this step",
 }

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from federated.cli import metrics
+from federated.cli import doctor, metrics
 from federated.cli.deciding import to_log_and
 from federated.cli.health import health_of_hub, health_of_node
 from federated.cli.hub import app as hub_app
@@ -77,6 +77,16 @@ def test_a_node_says_how_it_is(scene: Scene) -> None:
     scene.policy("[proposals\n")
     assert "policy.toml" in health(scene, 7)["problems"][0]
     scene.policy("")
+    listed = scene.home.path / "officers.json"
+    listed.write_text("{}")
+    assert "officers" in health(scene, 7)["problems"][0]
+    assert "officers" in doctor._officers(scene.home)
+    shown = CliRunner().invoke(app, ["jobs", "--home", str(scene.home.path)])
+    assert shown.exit_code == 0
+    assert "until it is put back no call is heard" in shown.output
+    assert scene.session.hex()[:8] in shown.output
+    listed.unlink()
+    assert doctor._officers(scene.home) == ""
     scene.stop()
     assert health(scene, 7)["problems"] == ["no node runs here"]
     (scene.home.path / "node.toml").write_text('version = 1\nname = "bureau"\nhub = "hub:1"\n')

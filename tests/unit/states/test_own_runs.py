@@ -100,6 +100,11 @@ PLAYED: dict[str, tuple[Run_, str, str, str]] = {
              lines=[*APPROVED, ("ended", {"error": "Silence"})]),
         "approved", "it waited for bureau's officer", RESUME,
     ),
+    "the other has forgotten it": (
+        Run_("failed", "bureau: the job has ended there", rests=True,
+             lines=[*APPROVED, ("ended", {"error": "PeerGone"})]),
+        "approved", "bureau: the job has ended there", f"fedprofile job stop {ID}",
+    ),
     "killed before the signature": (Run_(lines=APPROVED, rests=True), "approved", GONE, RESUME),
     "killed": (Run_(lines=SIGNED, rests=True), "interrupted", GONE, RESUME),
     "interrupted by its person": (

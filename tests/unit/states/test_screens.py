@@ -121,6 +121,18 @@ PLAYED: dict[str, tuple[Left, str, str, str]] = {
         "",
         f"it goes on once bank is there; fedprofile node stop {ID} --now ends it",
     ),
+    "its proposer has ended": (
+        Left(
+            word=True,
+            lines=[
+                *SIGNED,
+                ("ended", {"error": "PeerGone", "why": "bank: the job has ended there"}),
+            ],
+        ),
+        "interrupted",
+        "bank: the job has ended there",
+        f"fedprofile node stop {ID} --now ends it",
+    ),
     "refused by policy": (
         Left(lines=[("refused", {"by": "policy", "why": "4 asked, 3 allowed"})], rests=False),
         "refused",
