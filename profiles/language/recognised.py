@@ -21,6 +21,7 @@ LISTS = {
     "traits": ("level", ", "),
     "useds": ("used", ", "),
     "whoses": ("whose", "; "),
+    "bins": ("bin", " or "),
 }
 """Form to (group of each part, what stands between the parts in English)."""
 

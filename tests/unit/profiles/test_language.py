@@ -277,3 +277,10 @@ def test_every_step_of_the_run_has_its_chinese(step: str) -> None:
     said = _step_name(step)
     assert re.search("[\u4e00-\u9fff]", ZH.told(said, "step")), said
     assert language("en").told(said, "step") == said
+
+
+def test_bins_put_together_are_told_each() -> None:
+    """A range beside missing values read as a range up to them."""
+    assert ZH.told("from 1 to below 2 or missing", "bins") == "1 至 2 以下、缺失"
+    assert ZH.told("uni or all others or no value", "bins") == "uni、其余类别、无取值"
+    assert language("en").told("from 1 to below 2 or missing", "bins").endswith("or missing")
