@@ -120,6 +120,10 @@ def lists_of(
         managers, routing = managers_of(target, tables), routed(job, target, tables)
         if managers is not None:
             strange[target.product] = unknown(routing, profiles.take(pa.array(listed)), managers)
+        learned = learned_of(target, managers, tables, routing)
+        if learned is not None and not learned.apart:
+            looks.append(_alike(target, learned.chance))
+            learned = None
         if offers is not None:
             money[target.product] = offers.money(listed)
         leads.append(listed)
@@ -134,7 +138,7 @@ def lists_of(
                 name=target.name,
                 columns=target.columns,
                 routing=routing,
-                learned=learned_of(target, managers, tables, routing),
+                learned=learned,
                 explore=target.explore,
                 busy=busy.setdefault(target.managers, Counter()),
                 rank=rank,
@@ -248,6 +252,15 @@ def _strange(target: TargetSpec, groups: list[str], total: int) -> list[str]:
         f"among those of the list, as {plain(groups[0], 60)!r}; who is in none of them has the "
         "effect of all. Take the effects of a campaign whose groups these are."
     ]
+
+
+def _alike(target: TargetSpec, chance: float) -> str:
+    """A sentence where a list's leads are spread evenly though there are earlier ones."""
+    return (
+        f"{target.product}: the results in {target.history} do not tell its managers apart (all "
+        f"alike, they would differ as much in {100 * chance:.0f} of 100 cases): its leads are "
+        "spread evenly."
+    )
 
 
 def _smallest(score: np.ndarray, listed: np.ndarray, back: np.ndarray) -> float:

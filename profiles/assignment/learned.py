@@ -13,13 +13,14 @@ How much each layer counts is estimated from the same leads (`mixed`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from profiles.assignment.apart import by_chance
 from profiles.assignment.mixed import mixed
 from profiles.assignment.traits import Trait, blocks_of, shown
 from profiles.routing import compared
@@ -29,6 +30,9 @@ __all__ = ["Learned"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+_CHANCE = 0.05
+"""Up to which what managers differ by is not taken for chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +46,19 @@ class Learned:
         names: the managers.
         own: `float64[managers, n]`: each one's coefficients, of what is known of a lead.
         doubt: `float64[managers, n, n]`: how uncertain they are, a covariance.
+        chance: how often managers who are all alike would differ as much as these.
     """
 
     traits: tuple[Trait, ...]
     names: pa.Array
     own: Floats
     doubt: Floats
+    chance: float = 0.0
+
+    @property
+    def apart(self) -> bool:
+        """Whether earlier leads tell managers apart."""
+        return self.chance <= _CHANCE
 
     @classmethod
     def fit(
@@ -83,32 +94,38 @@ class Learned:
             )
         traits = tuple(Trait.of(history, column) for column in columns)
         kinds = tuple(Trait.of(managers, column, rows=2) for column in attributes)
-        found = mixed(shown(traits, history), place, y, shown(kinds, managers), blocks_of(traits))
-        return cls(traits=traits, names=names, own=found.own, doubt=found.doubt)
-
-    def sampled(self, seed: int) -> Learned:
-        """Managers as they may be: coefficients drawn from what earlier leads leave open.
-
-        Whoever gives leads out by such a draw tries what is uncertain and may be good (Thompson,
-        Biometrika 25, 1933).
-        """
-        normal = np.random.default_rng(seed).standard_normal(self.own.shape)
-        root = np.linalg.cholesky(self.doubt + 1e-9 * np.eye(self.own.shape[1]))
-        own = self.own + np.einsum("mij,mj->mi", root, normal)
-        return replace(self, own=own, doubt=np.zeros_like(self.doubt))
+        x, z = shown(traits, history), shown(kinds, managers)
+        found = mixed(x, place, y, z, blocks_of(traits))
+        chance = by_chance(x, place, y, z)
+        return cls(traits=traits, names=names, own=found.own, doubt=found.doubt, chance=chance)
 
     def shown(self, leads: pa.Table) -> Floats:
         """`float64[leads, n]`: what is known of each."""
         return shown(self.traits, leads)
 
-    def values(self, x: Floats, managers: Ints) -> Floats:
+    def values(
+        self, x: Floats, managers: Ints, random: np.random.Generator | None = None
+    ) -> Floats:
         """`float64[leads, managers]`: the expected outcome of each pair, from 0 to 1.
 
         Args:
             x: from `shown`.
             managers: int64[managers], places in `names`.
+            random: draws each pair as it may be, from what earlier leads leave open; None takes all
+                as they are expected to be. Whoever gives leads out by such draws, one a lead, tries
+                everybody who is uncertain and may be good (Thompson, Biometrika 25, 1933).
         """
         eta = x @ self.own[managers].T
         squares = (x[:, :, None] * x[:, None, :]).reshape(len(x), x.shape[1] ** 2)
-        beyond = squares @ self.doubt[managers].reshape(len(managers), -1).T
+        beyond = np.maximum(squares @ self.doubt[managers].reshape(len(managers), -1).T, 0)
+        if random is not None:
+            eta += np.sqrt(beyond) * random.standard_normal(eta.shape)
+            return np.asarray(1 / (1 + np.exp(-eta)))
         return np.asarray(1 / (1 + np.exp(-eta / np.sqrt(1 + np.pi / 8 * beyond))))
+
+    def open(self, x: Floats, managers: Ints) -> float:
+        """How far the expected outcome of an average lead is open, a standard deviation."""
+        mean = x.mean(axis=0)
+        doubt = np.einsum("i,mij,j->m", mean, self.doubt[managers], mean)
+        p = self.values(mean[None], managers)[0]
+        return float(np.mean(p * (1 - p) * np.sqrt(np.maximum(doubt, 0))))

@@ -25,6 +25,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _PAIRS = 12_000_000
 """Leads times free places up to which leads are paired one by one: 100 MB."""
+_EVEN = 0.25
+"""How much of what is open about managers' outcomes a full load weighs."""
 _KINDS = 300
 """Most kinds of leads where they are not."""
 
@@ -32,13 +34,13 @@ _KINDS = 300
 @dataclass(frozen=True)
 class Outlook:
     """What is expected of new leads: `x` float64[leads, n], what is known of them; `drawn`
-    bool[leads], for whom managers are taken as they may be (`tried`), else as they most likely
-    are (`learned`)."""
+    bool[leads], for whom managers are taken as they may be, by `random`, else as they most
+    likely are."""
 
     learned: Learned
-    tried: Learned
     x: Floats
     drawn: np.ndarray
+    random: np.random.Generator
 
     @classmethod
     def of(
@@ -46,8 +48,8 @@ class Outlook:
     ) -> Outlook:
         """Of these leads; none is drawn by default."""
         some = np.zeros(leads.num_rows, bool) if drawn is None else drawn
-        tried = learned.sampled(random.getrandbits(64)) if some.any() else learned
-        return cls(learned, tried, learned.shown(leads), some)
+        draws = np.random.default_rng(random.getrandbits(64))
+        return cls(learned, learned.shown(leads), some, draws)
 
     def paired(self, leads: Ints, names: pa.Array, room: Ints) -> Ints:
         """`int64[leads]`: which manager each of some leads goes to, -1 for none.
@@ -67,6 +69,10 @@ class Outlook:
             from scipy.optimize import linear_sum_assignment  # a node reads job files, has no SciPy
 
             value = self._values(x, drawn, who)[:, places]
+            # what is open does not set colleagues apart: of two who are about alike, the less
+            # loaded comes first
+            load = np.concatenate([(np.arange(n) + 0.5) / n for n in np.bincount(places) if n])
+            value = value - _EVEN * self.learned.open(x, who) * load
             rows, taken = linear_sum_assignment(value, maximize=True)
             found[rows] = places[taken]
             return found
@@ -83,7 +89,7 @@ class Outlook:
     def _values(self, x: Floats, drawn: np.ndarray, who: Ints) -> Floats:
         value = np.empty((len(x), len(who)))
         value[~drawn] = self.learned.values(x[~drawn], who)
-        value[drawn] = self.tried.values(x[drawn], who)
+        value[drawn] = self.learned.values(x[drawn], who, self.random)
         return value
 
     def _kinds(self, x: Floats, drawn: np.ndarray) -> Ints:

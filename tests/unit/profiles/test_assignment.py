@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -207,6 +208,50 @@ def test_drawn_leads_go_to_managers_who_may_be_good() -> None:
         for rows in (drawn, ~drawn)
     ]
     assert shares[0] > 1.5 * shares[1] > 0
+
+
+def test_chance_does_not_tell_managers_apart_and_colleagues_share_leads() -> None:
+    """Twelve managers in six branches, 33 leads each, outcomes of nobody's doing."""
+    many, branches, apart = 12, 6, 0
+    managers = pa.table(
+        {
+            "manager": [f"m{i}" for i in range(many)],
+            "branch": [f"b{i % branches}" for i in range(many)],
+            "capacity": [60] * many,
+        }
+    )
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        kind = [f"k{i}" for i in rng.integers(0, 4, 400)]
+        history = pa.table(
+            {
+                "segment_name": kind,
+                "manager": [f"m{i % many}" for i in range(400)],
+                "outcome": (rng.random(400) < 0.18).astype(int),
+            }
+        )
+        learned = Learned.fit(history, managers, columns=["segment_name"])
+        apart += learned.apart
+        if seed:
+            continue
+        leads = pa.table(
+            {
+                "segment_name": kind,
+                "branch": [f"b{i}" for i in rng.integers(0, branches, 400)],
+            }
+        )
+        # what is drawn to learn reaches everybody, also where somebody is taken to be better
+        found = assigned(leads, managers, ROUTING, learned, np.ones(400, bool), Random(1))
+        names = found["manager"].to_pylist()
+        assert min(names.count(f"m{i}") for i in range(many)) > 10
+        # of equals the less loaded comes first
+        even = replace(learned, own=np.zeros_like(learned.own))
+        names = assigned(leads, managers, ROUTING, even)["manager"].to_pylist()
+        for i in range(branches):
+            assert abs(names.count(f"m{i}") - names.count(f"m{i + branches}")) <= 1
+    assert apart <= 4  # one of 20, by chance
+    world = World(1)
+    assert fitted(world, world.history(10_000)).chance == 1 / 200
 
 
 def files(folder: Path) -> tuple[Path, Path]:

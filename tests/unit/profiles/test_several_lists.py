@@ -63,6 +63,13 @@ def tables(*capacity: int | None) -> MemorySource:
         {
             "bank.t": pa.table(own),
             "bank.m": pa.table({"manager": ["Ann", "Bo", "Cy"], "capacity": capacity or [400] * 3}),
+            "bank.h": pa.table(
+                {
+                    "manager": ["Ann", "Bo", "Cy"] * 40,
+                    "outcome": np.random.default_rng(2).integers(0, 2, 120),
+                    "score": np.random.default_rng(3).random(120),
+                }
+            ),
             "bank.other": pa.table({"manager": ["Dee"]}),
             "shop.t": pa.table({"id": names, "x": rng.normal(size=PEOPLE)}),
         }
@@ -143,6 +150,19 @@ def test_a_managers_capacity_is_of_all_lists_together(tmp_path: Path) -> None:
     assert planned(asked, source).capacities == ("bank.m",)
     assert said in in_text(planned(asked, source))
     assert said not in in_text(planned(job(managers="bank.other"), source))
+
+
+def test_a_list_says_that_results_do_not_tell_managers_apart(tmp_path: Path) -> None:
+    asked, source = job(managers="bank.m", history="bank.h", learn_by=["score"]), tables()
+    lists = made(tmp_path, asked, source)
+    (said,) = lists.looks
+    assert said.startswith("card: the results in bank.h do not tell its managers apart (all alike")
+    assert "看不出客户经理之间的差别" in language("zh").told(said, "note")
+    assert lists.targets is not None
+    rows = [row for row in lists.targets.to_pylist() if row["product"] == "card"]
+    assert {row["assigned_by"] for row in rows} == {"capacity"}
+    count = Counter(row["manager"] for row in rows)
+    assert max(count.values()) - min(count.values()) <= 1
 
 
 @pytest.mark.parametrize("name", ["card", "loan"])
