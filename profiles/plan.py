@@ -154,7 +154,11 @@ class Plan:
 
 
 def planned(
-    job: Job, source: Source | None, rows: int = 0, frozen: Sequence[FrozenColumns] = ()
+    job: Job,
+    source: Source | None,
+    rows: int = 0,
+    frozen: Sequence[FrozenColumns] = (),
+    allowed: float = NEW_LABEL_BITS,
 ) -> Plan:
     """What a job will tell whom, and what it costs, before anybody is asked.
 
@@ -165,6 +169,7 @@ def planned(
         rows: what a table that is not looked at counts; 0: as many as the largest that is, or
             100,000 where none is.
         frozen: what columns were taken for in the last run, to which the next will be held.
+        allowed: bits of a label that the receiver's policy lets be told; a new node's.
 
     Raises:
         FedprofileError: what the contract or a table does not allow.
@@ -195,7 +200,7 @@ def planned(
         protocol=protocol,
         why=why,
         told=_told(contract, source, elsewhere),
-        labels=label_bits(contract, allowed=NEW_LABEL_BITS),
+        labels=label_bits(contract, allowed=allowed),
         cost=estimate(contract),
         path=best_path(),
         kept=tagging(contract, MeasuredRates()) if keeps else None,

@@ -56,11 +56,21 @@ def plan(
         typer.echo(compiling(), err=True)
     spec = Job.load(job)
     source = open_tables(tables) if tables else None
+    own: dict[str, float] = {}
     if hub is not None:
         spec = over_this_hub(spec, source, hub)
+        own["allowed"] = label_limit(hub)
     held = [] if accept_columns else frozen_beside(job, tables)
-    found = planned(spec, source, rows, held)
+    found = planned(spec, source, rows, held, **own)
     typer.echo(json.dumps(found.as_dict(), indent=1) if as_json else in_text(found))
+
+
+def label_limit(hub: Path) -> float:
+    """Bits of a label that the policy of this hub's or node's party lets be told."""
+    from federated.releases.limits import load_release_limits
+    from profiles.remote import HubLink
+
+    return load_release_limits(HubLink(hub).home.policy).label_bits
 
 
 def over_this_hub(spec: Any, source: Any, hub: Path) -> Any:

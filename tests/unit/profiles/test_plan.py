@@ -92,6 +92,37 @@ def test_its_own_policy_is_asked_as_the_run_asks_it(world: Path) -> None:
     assert "states no lawful basis" in str(done.exception)
 
 
+CARD = """
+[[train]]
+task = "t"
+label = "bank.y"
+model = "scorecard"
+"""
+
+
+def test_what_its_own_book_lets_not_be_told_of_a_label_ends_the_plan(world: Path) -> None:
+    """All had said yes before the receiver refused what its own rows had settled."""
+    parties, _ = JOB.split("[[aggregate]]")
+    named = parties.replace('keys = [["id"]]', 'keys = [["id"]]\nfeatures = ["a"]')
+    (world / "job.toml").write_text(named + CARD)
+    ids = "".join(f"k{n},{n % 7},{n % 2}\n" for n in range(200))
+    (world / "people.csv").write_text(f"id,a,y\n{ids}")
+    bound = '[bank.people]\npath = "people.csv"\nentity = "consumer"\nkeys = ["id"]\n'
+    (world / "tables.toml").write_text(bound + '[bank.people.permissions]\na = "feature"\n')
+    (world / "node/policy.toml").write_text("[releases]\nlabel_bits = 1.0\n")
+    done = asked(world, "--hub", str(world / "node"))
+    assert isinstance(done.exception, Declined), done.output
+    assert "1.16 bits of one record's label asked" in str(done.exception)
+    assert "Nobody else has been asked yet" in done.exception.hint
+    assert not (world / "node/releases").exists(), "a plan leaves nothing"
+    assert "a node with this limit refuses the job" in " ".join(asked(world).output.split())
+    (world / "node/policy.toml").write_text("[releases]\nlabel_bits = 1.17\n")
+    done = asked(world, "--hub", str(world / "node"))
+    assert not done.exception, repr(done.exception)
+    assert "1.17 may be told of it to one partner" in " ".join(done.output.split())
+    assert "refuses the job" not in done.output
+
+
 def test_what_nobody_has_looked_at_is_not_said_of_a_table(world: Path) -> None:
     said = asked(world).output
     (line,) = [text for text in said.splitlines() if text.startswith("  telecom (telecom.people")]
