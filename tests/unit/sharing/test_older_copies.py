@@ -108,3 +108,21 @@ def test_a_value_holder_s_older_copy_opens_no_value_by_its_check() -> None:
     lie = replace(challenged, payload=encode(Challenged(sent.place, sent.nonce)))
     (told,) = again.receive(lie).messages
     assert not (sent.lanes - decode(told.payload, Zeroed).lane == private[:, 0]).any()
+
+
+def test_batches_of_other_types_or_sizes_have_other_nonces() -> None:
+    """The same bytes as lanes of another width, or cut elsewhere, are other values."""
+    transcript = Transcript.begin(secrets.token_bytes, b"older copy")
+    flat = np.arange(16, dtype=np.uint32)
+    cases: list[Any] = [
+        (flat,),
+        (flat.view(np.uint64),),
+        (flat.view(np.uint16),),
+        (flat.view(np.uint8),),
+        (flat[:8], flat[8:]),
+        (flat[:4], flat[4:]),
+        (flat[:4], flat[4:8], flat[8:]),
+    ]
+    nonces = [batch_nonce(transcript, "lanes", *each) for each in cases]
+    assert len(set(nonces)) == len(cases)
+    assert batch_nonce(transcript, "lanes", flat.copy()) == nonces[0]

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from federated.sharing.kept import ValueKeys
-from federated.trees.splitting import LabelSplits
-from psi.protocol import MisuseError, PeerError
+from federated.sharing.seeds import GROUPS
+from federated.trees.splitting import LabelSplits, garbling
+from federated.trees.splitting.transfers import Picks
+from psi.kernels.half_gates import PER_KEY
+from psi.protocol import MisuseError, PeerError, encode
 from psi.protocol.store import MemoryStore
-from tests.unit.trees.splits_world import A_GIVES, A_KEYS, case, run
+from tests.unit.trees.splits_world import A_GIVES, A_KEYS, case, run, transcript
 
 Change = Callable[[Any], Any]
 
@@ -149,8 +152,39 @@ def test_a_party_from_an_older_copy_reuses_no_pad() -> None:
 
     plain = run(of.level, of.left, of.totals).messages
     again = run(of.level, of.left, of.totals, change={1: other}).messages
-    assert plain[0] == plain[0]
+    assert encode(plain[0]) == encode(again[0])
     assert plain[1].nonce == again[1].nonce
     for number in (2, 4):
         assert plain[number].nonce != again[number].nonce
     assert plain[3].transfers.nonce != again[3].transfers.nonce
+
+
+def test_choices_that_differ_are_under_other_streams() -> None:
+    """Of the same history and name: one stream would tell the two choices' difference."""
+    bits = np.zeros(90, np.uint8)
+    sent = [Picks.of(A_KEYS, transcript(b"picks"), "t", each)[1] for each in (bits, 1 - bits, bits)]
+    assert sent[0].nonce != sent[1].nonce
+    assert sent[0].nonce == sent[2].nonce
+    told = (sent[0].rows ^ sent[1].rows).reshape(-1, len(sent[0].rows) // GROUPS)
+    assert len(np.unique(told, axis=0)) == GROUPS  # no two groups' streams cancel
+
+
+def test_no_two_gates_of_a_circuit_share_key_and_tweak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tweak counts the products under one key, so keys differ: of calls and of bits."""
+    keys: list[Any] = []
+
+    def noted(make: Any) -> Any:
+        def made(a: Any, b: Any, delta: Any, own: Any, **how: Any) -> Any:
+            bits, count = (len(a), a.shape[1]) if a.ndim == 3 else (1, len(a))
+            assert own.size == bits * -(-count // PER_KEY) * 16
+            keys.extend(own.reshape(-1, 16))
+            return make(a, b, delta, own, **how)
+
+        return made
+
+    for name in ("garbled", "garbled_chain"):
+        monkeypatch.setattr(garbling, name, noted(getattr(garbling, name)))
+    of = case(rows=300, nodes=2, columns=2, bins=4)
+    run(of.level, of.left, of.totals)
+    assert len(keys) > 20
+    assert len(np.unique(keys, axis=0)) == len(keys)
