@@ -4,7 +4,8 @@ Every tree has one number a row, every number public integer weights for one or 
 columns*; a column's integer in a row is the sum of the weights that its trees' numbers have. The
 other side, which holds residuals, needs to know weights but no number:
 
-- a column on an even grid of up to 2^bits points (at most 256) is its own number, exact;
+- a column on an even grid of up to 2^bits points (at most 256) is its own number, exact between
+  the ends that LEAST rows reach; what is further counts as the end in gradients;
 - columns of 0 and 1 that stand side by side and exclude each other are one category;
 - these are joined while a tree has no more than 128 leaves;
 - other columns are made orthogonal among themselves first (Cholesky), then rounded: to 2^bits
@@ -48,8 +49,12 @@ Noise is as large as the largest level, so a column whose largest value lies 65 
 out would have four times as much. A score's coefficients solve Σ r h(x) = 0 then, h being the
 bounded column: of no bias, as residuals have none whatever x is, and a little less efficient.
 """
+LEAST = 20
+"""Rows that reach an end of an even grid, and that a step must leave out to be too wide."""
 _JOINED = 1 << 7
 _POINTS = 1 << 8
+_SIZES = (2, 3, *(size << power for power in range(7) for size in (4, 6)))
+"""Of even grids: up to a third or a half more than there are points."""
 _RIDGE = 1e-6
 _CHUNK = 1 << 16
 
@@ -58,8 +63,8 @@ _CHUNK = 1 << 16
 class Columns:
     """A party's columns: its public layout, and each tree's numbers `uint16[n]`.
 
-    bounded: values beyond BOUND, which count as that far in gradients; far: rows that have one,
-    `bool[n]`.
+    bounded: values beyond BOUND, which count as that far in gradients; far: rows that have one, or
+    one off its even grid, `bool[n]`.
     """
 
     layout: Layout
@@ -72,6 +77,8 @@ class Columns:
         """Trees of `float64[n, p]`; `bits` of a column that is on no small even grid."""
         small, wide = _sorted(x, min(1 << bits, _POINTS))
         made = _Made([], [], 0, np.zeros(len(x), np.bool_))
+        for factor in small:
+            made.far |= factor.off
         for factors in _joined(small):
             made.add([f.kind for f in factors], [f.size for f in factors], _mixed(factors))
         if wide:
@@ -244,6 +251,7 @@ class _Factor:
     kind: int
     size: int
     numbers: Integers
+    off: NDArray[np.bool_]
 
 
 @dataclass
@@ -297,7 +305,8 @@ def _sorted(x: Floats, most: int) -> tuple[list[_Factor], list[int]]:
         many = _category(x, at)
         if many > 1:
             numbers = (x[:, at : at + many] * np.arange(1, many + 1)).sum(axis=1)
-            small.append(_Factor(CATEGORY, many + 1, numbers.astype(np.int64)))
+            exact = np.zeros(len(x), np.bool_)
+            small.append(_Factor(CATEGORY, many + 1, numbers.astype(np.int64), exact))
         elif (found := _even(x[:, at], most)) is not None:
             small.append(found)
         else:
@@ -320,17 +329,46 @@ def _category(x: Floats, at: int) -> int:
 
 
 def _even(column: Floats, most: int) -> _Factor | None:
-    """The column as numbers of an even grid of up to `most` points."""
-    values = np.unique(column)
-    if len(values) < 2 or len(values) > most:
+    """The column as numbers of an even grid of up to `most` points.
+
+    The other side hears the size. So no row alone makes it: ends are values that LEAST rows reach,
+    the step is the widest that fewer than LEAST rows are off, and the size is rounded up. Rows
+    beyond an end or off a step count as the nearest point.
+    """
+    values, place, counts = np.unique(column, return_inverse=True, return_counts=True)
+    reached, rows = np.cumsum(counts), len(column)
+    usual = np.sort(np.argsort(-counts, kind="stable")[:most])
+    if rows < 2 * LEAST or rows - counts[usual].sum() >= LEAST:
         return None
-    gaps = np.diff(values)
-    step = gaps[gaps > gaps.max() * 1e-9].min()
-    numbers = (column - values[0]) / step
-    size = int(np.rint(numbers.max())) + 1
-    if size > most or np.abs(numbers - np.rint(numbers)).max() > 1e-6:
+    low = values[np.searchsorted(reached, LEAST)]
+    high = values[np.searchsorted(reached, rows - LEAST, side="right")]
+    beyond = (values < low) | (values > high)
+    values = np.clip(values, low, high) - values[np.argmax(counts)]  # a point that no row moves
+    for step in _steps(values[usual], counts[usual]):
+        numbers = np.rint(values / step)
+        wrong = np.abs(values / step - numbers) > 1e-6
+        if counts[wrong].sum() < LEAST:
+            break
+    else:
         return None
-    return _Factor(EVEN, max(2, size), np.rint(numbers).astype(np.int64))
+    off = beyond | wrong
+    if counts[off].sum() > rows // 10:  # few rows in all: levels lose less
+        return None
+    numbers -= numbers.min()
+    size = int(numbers.max()) + 1
+    if not 2 <= size <= most:
+        return None
+    told = next(each for each in _SIZES if each >= size)
+    numbers += (told - size) // 2
+    return _Factor(EVEN, told, numbers[place].astype(np.int64), off[place])
+
+
+def _steps(values: Floats, counts: Integers) -> Floats:
+    """Gaps between values, and between those that LEAST rows have; wide ones first."""
+    gaps = np.concatenate([np.diff(values), np.diff(values[counts >= LEAST])])
+    gaps = np.sort(gaps[gaps > np.ptp(values) * 1e-9])
+    apart = np.diff(gaps, prepend=0.0) > gaps * 1e-9
+    return np.asarray(gaps[apart][::-1])
 
 
 def _joined(small: list[_Factor]) -> Iterator[list[_Factor]]:

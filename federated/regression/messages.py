@@ -49,7 +49,7 @@ _Limits = Annotated[NDArray[np.float64], Array("float64", most=1 + MOST_FOLDS)]
 
 @dataclass(frozen=True)
 class Tree:
-    """One tree a row: the columns that share it, each its kind and how many values it has.
+    """One tree a row: the columns that share it, each its kind and about how many values it has.
 
     The first column of a tree has number `first` among the party's columns in integers.
     """

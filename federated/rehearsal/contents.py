@@ -226,9 +226,9 @@ MESSAGES: dict[str, dict[str, str]] = {
     "train": {
         "Setup": (
             "which shared records have a label, and their validation fold; how many columns of its "
-            "own the receiver has, and how many values each, to the last partner"
+            "own the receiver has, and about how many values each, to the last partner"
         ),
-        "Ready": "how many columns the partner has, and how many values each has",
+        "Ready": "how many columns the partner has, and about how many values each has",
         **_TREES,
         "Start": (
             "of the receiver's own model the mean score and the mean curvature, with noise where "

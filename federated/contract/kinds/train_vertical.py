@@ -367,7 +367,7 @@ def _sums(contract: Contract, terms: TrainTerms, to: str) -> str:
     # a partner's columns are told to the receiver alone, and the receiver's to the last partner
     seen = others if to == contract.receiver else [contract.receiver] * (to == terms.partners[-1])
     has = "have" if len(seen) > 1 else "has"
-    width = f"; how many columns {' and '.join(seen)} {has}, and of how many values each"
+    width = f"; how many columns {' and '.join(seen)} {has}, and of about how many values each"
     return (
         f"{most}{gradients} sums over the training rows, of its own columns, "
         f"{_noise(terms, noise)}{lasting}, and with them its own coefficients; {most}{products} "

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 
 from federated.regression import LabelParty, party
-from federated.regression.messages import Sums
+from federated.regression.columns import Columns
+from federated.regression.messages import Ready, Setup, Sums
 from federated.regression.noise import told_start
 from federated.regression.steps import own_products, rough
+from psi.protocol import Pair, decode
+from psi.protocol.codec import peek
 from tests.unit.regression.world import World, context, plan
 
 ROWS = 300
@@ -227,3 +230,45 @@ def test_metrics_of_two_trainings_differ_by_more_than_a_row(monkeypatch: Any) ->
     assert first.metric.spread != second.metric.spread
     exact = float((first.metric.inverse * first.metric.noise).sum())
     assert first.metric.spread != pytest.approx(exact, rel=1e-6)
+
+
+def layouts(value: float, scaled: bool) -> list[str]:
+    """What two honest roles tell of their columns; one record of each has this value."""
+    world = World.of(600, 70)
+    rng = np.random.default_rng(70)
+    for x in (world.a, world.b):
+        column = np.append(rng.integers(0, 3, len(x) - 1).astype(float), value)
+        x[:, -1] = (column - column.mean()) / column.std() if scaled else column
+    terms = plan(len(world.y), evaluations=1, column_bits=8)
+    pair = Pair(world.label_party(terms), world.feature_party(terms))
+    for name, role in pair.roles.items():
+        pair._take(name, role.start())
+    told: dict[Any, Any] = {}
+    while len(told) < 2:
+        pair.deliver()
+        told = {
+            kind: decode(e.payload, kind)
+            for e in pair.sent
+            for kind in (Setup, Ready)
+            if peek(e.payload) is kind
+        }
+    return [str(told[kind].layout) for kind in (Setup, Ready)]
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_one_record_s_value_moves_no_layout(scaled: bool) -> None:
+    """As of the others, between two of these, far out, or beyond all grids: the same `Ready` and
+    `Setup`. A grid that reached the farthest value told it, whole."""
+    found = [layouts(value, scaled) for value in (1, 1.5, 9, 41, 150, 1e7, -3)]
+    assert all(each == found[0] for each in found)
+
+
+def test_twenty_records_are_what_an_even_grid_follows() -> None:
+    """Nineteen far out leave it as it was; with one more it reaches that one, to a rounded size."""
+    sizes = []
+    for value in (1, 40, 41, 60):
+        column = np.append(np.arange(980) % 3, np.append(np.full(19, 100), value)).astype(float)
+        made = Columns.of(column[:, None], 8)
+        sizes.append(made.layout.trees[0].sizes)
+        assert made.far.sum() == 19
+    assert sizes == [(3,), (48,), (48,), (64,)]

@@ -74,7 +74,7 @@ def test_a_row_far_out_adds_no_more_to_a_gradient_than_levels_reach() -> None:
 
 def test_categories_and_small_numbers_share_trees() -> None:
     layout = Columns.of(columns(), 8).layout
-    assert sorted(tree.sizes for tree in layout.trees)[:2] == [(5,), (60, 2)]
+    assert sorted(tree.sizes for tree in layout.trees)[:2] == [(5,), (64, 2)]
     assert layout.integers == layout.columns == 10
 
 
