@@ -156,6 +156,12 @@ class Model:
     no_split: bool = False
 
     @property
+    def judged(self) -> Interval | None:
+        """By which interval the gain is called one: over rows, of which there are more than folds;
+        None where no row was held out."""
+        return self.gain if self.gain is None or self.gain_rows is None else self.gain_rows
+
+    @property
     def dropped(self) -> tuple[str, ...]:
         """The notes that say that a column is in no model."""
         return tuple(note for note in self.notes if _DROPPED.search(note))

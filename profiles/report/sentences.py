@@ -147,9 +147,9 @@ def _model_words(t: Language, model: Model) -> str:
     first, last = model.scores[0], model.scores[-1]
     if first is last:
         return t.say("lede.auc_one", task=model.task, auc=last.mean_auc)
-    if model.gain is None and model.split == "horizontal" and last.mean_auc > first.mean_auc:
+    if model.judged is None and model.split == "horizontal" and last.mean_auc > first.mean_auc:
         key = "auc_untold"
-    elif model.gain is not None and model.gain.low <= 0 <= model.gain.high:
+    elif model.judged is not None and model.judged.low <= 0 <= model.judged.high:
         key = "auc_alike"
     else:
         key = "auc_less" if last.mean_auc <= first.mean_auc else "auc_more"
@@ -168,7 +168,7 @@ def _chance_words(t: Language, model: Model) -> str:
 def _number_words(t: Language, model: Model) -> str:
     """What a model of numbers explains more with the partners' columns."""
     first, last = model.numbers[0].mean_explained, model.numbers[-1].mean_explained
-    if last == first or (model.gain is not None and model.gain.low <= 0 <= model.gain.high):
+    if last == first or (model.judged is not None and model.judged.low <= 0 <= model.judged.high):
         key = "explained_alike"
     else:
         key = "explained_more" if last > first else "explained_less"

@@ -28,6 +28,17 @@ def test_no_clear_difference_is_said() -> None:
     assert "no clear difference" in " ".join(said.lede(EN, data))
 
 
+def test_a_gain_is_judged_by_the_interval_over_held_out_rows() -> None:
+    folds, rows = Interval(0.18, 0.07, -0.002, 0.365, 3), Interval(0.18, 0.03, 0.126, 0.238, 600)
+    few = replace(model(), gain=folds)
+    assert few.judged == folds
+    assert replace(few, gain_rows=rows).judged == rows
+    assert replace(few, gain=None, gain_rows=rows).judged is None  # no row was held out
+    for one, unclear in ((few, True), (replace(few, gain_rows=rows), False)):
+        data: ReportData = replace(sample(), models=(one,))
+        assert ("no clear difference" in " ".join(said.lede(EN, data))) == unclear
+
+
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [(-0.03, -0.01, "does not make up"), (-0.01, 0.02, "no clear gain"), (0.01, 0.03, "raises")],
