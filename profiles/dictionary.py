@@ -172,7 +172,7 @@ def _in_unit(job: Job) -> str:
     """The currency and time of offers, of each list if they differ."""
     units = {one.product: one.unit for one in job.targets if one.unit}
     if not units:
-        return "in the currency and time of the job's columns"
+        return "in a unit that the job does not name"
     if len(set(units.values())) == 1 and len(units) == len(job.targets):
         return f"in {next(iter(units.values()))}"
     return "in " + ", ".join(f"{unit} ({product})" for product, unit in units.items())

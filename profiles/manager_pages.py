@@ -8,6 +8,8 @@ speak for the call: what raises the score, without its size.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -28,6 +30,9 @@ from profiles.several_lists import Also, also_on
 from profiles.specs import TargetSpec
 
 __all__ = ["ManagerPage", "write_manager_pages"]
+
+# a Chinese mobile number, however it is spaced
+_MOBILE = re.compile(r"(?:\+?86)?1\d{10}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +132,15 @@ def _lead(row: Mapping[str, Any], spec: TargetSpec, also: Mapping[str, Also]) ->
     return Lead(
         entity=text("entity"),
         name=text("name"),
-        more=tuple(text(column) for column in spec.columns),
+        more=tuple(_plain(text(column)) for column in spec.columns),
         reasons=tuple(row.get("reasons") or ()),
         offer=text("offer"),
         left=row.get("offer_left"),
         also=tuple(one for one in others if one[0] != spec.product),
     )
+
+
+def _plain(text: str) -> str:
+    """A cell as people dial it: a mobile number without blanks and full-width digits."""
+    closed = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", text))
+    return closed if _MOBILE.fullmatch(closed) else text

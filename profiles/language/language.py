@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
@@ -11,13 +10,12 @@ from markupsafe import Markup, escape
 
 from federated.text import plain
 from profiles.language.catalogue import LANGUAGES, PARAMETER, Message, catalogue
-from profiles.language.numbers import FORMS
+from profiles.language.numbers import AMONG, FORMS
 from profiles.language.recognised import LISTS, recognised
 
 __all__ = ["LANGUAGES", "Language", "language"]
 
 _LIMIT = 600
-_AMONG = re.compile("(?<=[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]) (?=[\u4e00-\u9fff])")
 _NAMING = frozenset(
     [
         "level",
@@ -133,7 +131,7 @@ def plain_edges(text: str) -> str:
 def _joined(before: str, text: str, after: str) -> str:
     """What stands between two values, without the blank between two Chinese characters."""
     whole = f"{before[-1:]}{text}{after[:1]}"
-    return _AMONG.sub("", whole)[len(before[-1:]) : -1 if after else None]
+    return AMONG.sub("", whole)[len(before[-1:]) : -1 if after else None]
 
 
 def _safe(value: str) -> str:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
-__all__ = ["FORMS", "amount", "count", "gained", "money", "number", "percent", "signed", "three"]
+__all__ = [
+    "AMONG",
+    "FORMS",
+    "amount",
+    "count",
+    "gained",
+    "money",
+    "number",
+    "percent",
+    "signed",
+    "three",
+]
+
+# a blank between two Chinese characters
+AMONG = re.compile("(?<=[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]) (?=[\u4e00-\u9fff])")
 
 Say = Callable[..., str]
 
@@ -98,7 +113,8 @@ def _list(say: Say, names: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     if len(names) < 2:
         return "".join(names)
-    return say("form.comma").join(names[:-1]) + say("form.and") + names[-1]
+    listed = say("form.comma").join(names[:-1]) + say("form.and") + names[-1]
+    return AMONG.sub("", listed)
 
 
 def _noun(say: Say, group: str, entity: str) -> str:

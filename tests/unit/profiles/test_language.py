@@ -284,3 +284,10 @@ def test_bins_put_together_are_told_each() -> None:
     assert ZH.told("from 1 to below 2 or missing", "bins") == "1 至 2 以下、缺失"
     assert ZH.told("uni or all others or no value", "bins") == "uni、其余类别、无取值"
     assert language("en").told("from 1 to below 2 or missing", "bins").endswith("or missing")
+
+
+def test_a_list_has_no_blank_between_chinese_characters() -> None:
+    t = language("zh")
+    how = [t.say("targets.how", share=0.8, how="branch, by results"), "20% 按 branch"]
+    said = t.say("targets.managed_how", n=50, share=1.0, how=how)
+    assert "及以往成效和 20% 按 branch。" in said

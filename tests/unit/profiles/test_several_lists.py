@@ -217,3 +217,17 @@ def test_the_net_adds_up_from_leads_to_branches_to_the_first_screen(tmp_path: Pa
     parts = [Money.of(half, whole) for half in halves]  # as branches have it
     for name in ("value", "cost", "left"):
         assert sum(getattr(p, name) for p in parts) == pytest.approx(getattr(whole, name))
+
+
+def test_a_managers_page_has_mobile_numbers_to_dial_and_names_whole(tmp_path: Path) -> None:
+    asked = job(columns=["phone"])
+    targets = made(tmp_path, job()).targets
+    assert targets is not None
+    spelt = ["１３９０２６７２４１５", "138847 64059", "+86 138-0188-5604", "010 6655 4433 x2"]
+    phones = pa.array([spelt[n % 4] for n in range(targets.num_rows)])
+    write_manager_pages(asked, tmp_path, targets.append_column("phone", phones), smallest())
+    pages = [page.read_text() for page in (tmp_path / "managers").iterdir()]
+    for dialled in ("13902672415", "13884764059", "+8613801885604", spelt[3]):
+        assert any(f">{dialled}</td>" in page for page in pages)
+    assert not any(said in page for said in spelt[:3] for page in pages)
+    assert all("tbody td:not(.why) { word-break: keep-all" in page for page in pages)
