@@ -18,6 +18,8 @@ from federated.binning.coding import (
 from federated.binning.column_party import ColumnParty
 from federated.binning.label_party import LabelParty, label_lanes, noise_scale
 from federated.binning.messages import LABEL_LANES, MOST_BINNED, MOST_BINS, Worths
+from federated.binning.own_noise import EPSILON as OWN_EPSILON
+from federated.binning.own_noise import VALUE_SCALE, blurred, drift_of
 from federated.binning.points import HIGH, PointScale, against_evidence, point_lines
 from federated.binning.worth import ColumnWorth, RoundedWorth, rounded, told, worth_of
 
@@ -26,6 +28,8 @@ __all__ = [
     "LABEL_LANES",
     "MOST_BINNED",
     "MOST_BINS",
+    "OWN_EPSILON",
+    "VALUE_SCALE",
     "CategoryBins",
     "CodedColumn",
     "ColumnParty",
@@ -38,7 +42,9 @@ __all__ = [
     "Worths",
     "against_evidence",
     "binned_column",
+    "blurred",
     "category_bins",
+    "drift_of",
     "label_lanes",
     "noise_scale",
     "number_bins",

@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from federated.aggregate.noise import discrete_laplace
 from federated.binning import (
     LABEL_LANES,
+    VALUE_SCALE,
     ColumnParty,
     ColumnWorth,
     LabelParty,
     NumberBins,
     Worths,
     binned_column,
+    blurred,
+    drift_of,
     label_lanes,
     noise_scale,
     rounded,
@@ -25,7 +29,6 @@ from federated.binning import (
     values_of,
     worth_of,
 )
-from federated.binning.evidence import stability
 from federated.contract.terms import BinningTerms, Contract
 from federated.sharing import BinHolder, ValueHolder
 from federated.steps.outcome import Binned
@@ -56,6 +59,8 @@ class Binning(Step):
             if contract.receiver == party:
                 label = known_labels(table, terms.label, positive=terms.positive, where=where)
                 _check_classes(label, f"{where}: label {terms.label!r}")
+            if terms.partner == party:
+                discrete_laplace([1])  # its own noise needs a package
             for column in terms.columns if terms.partner == party else ():
                 values_of(table, column, where)
 
@@ -99,8 +104,7 @@ class Binning(Step):
         kept = KeptBins(work, terms)
         drifts = [kept.drift(table, column) for column in terms.columns]
 
-        def judged(opened: list[np.ndarray]) -> list[ColumnWorth]:
-            _check_counts(opened)
+        def judged(opened: list[np.ndarray], scale: int) -> list[ColumnWorth]:
             return [
                 worth_of(
                     column, bins, row.tolist(), counts,
@@ -112,11 +116,12 @@ class Binning(Step):
             ]  # fmt: skip
 
         def judge(opened: list[np.ndarray]) -> Worths:
-            return told(judged(opened))
+            _check_counts(opened)
+            return told(judged(blurred(opened), max(scale, VALUE_SCALE)))
 
         role = ColumnParty(context(step), receiver, shares, rows, scale, judge)
         counts: list[np.ndarray] = work.run(step, role, [receiver])
-        worths = judged(counts)
+        worths = judged(counts, scale)
         work.outcome.worths.append(worths)
         kept.keep(worths)
         work.disclosed(f"binning {terms.partner}", rows=len(table), columns=len(terms.columns))
@@ -163,7 +168,7 @@ class KeptBins:
         return f"<kept bins of {len(self._before)} columns>"
 
     def drift(self, table: pa.Table, column: str) -> float | None:
-        """How far rows have moved between the bins of the last job; None without one."""
+        """How far rows have moved between the bins of the last job, under noise; None without."""
         before = self._before.get(column)
         if before is None:
             return None
@@ -171,7 +176,7 @@ class KeptBins:
         if isinstance(values, np.ndarray) != isinstance(before.bins, NumberBins):
             return None  # it was taken for something else
         now = np.bincount(before.bins.codes(values), minlength=before.bins.count)
-        return stability(np.array(before.rows, np.float64), now.astype(np.float64))
+        return drift_of(np.array(before.rows, np.int64), now)
 
     def keep(self, worths: Sequence[ColumnWorth]) -> None:
         """Those of this job, in place of the last one's; other columns' stay."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from federated.binning import LABEL_LANES, MOST_BINNED, MOST_BINS, noise_scale
+from federated.binning import LABEL_LANES, MOST_BINNED, MOST_BINS, OWN_EPSILON, noise_scale
 from federated.contract.cost import Estimate, Rates, sums_estimate
 from federated.contract.few_rows import check_group
 from federated.contract.kinds.kind import Kind
@@ -105,9 +105,10 @@ class Binning(Kind[BinningTerms]):
             yield Disclosure(step, partner, _counts(terms, me), "binning.epsilon")
             told = (
                 f"of each of {partner}'s {', '.join(terms.columns)} its information value for "
-                f"'{terms.label}', rounded so that a record moves it by less than a step, how many "
-                "bins it comes to, and how far the records have moved between bins since the last "
-                "job; no bin, no count"
+                f"'{terms.label}', rounded, how many bins it comes to, and how far the records "
+                f"have moved between bins since the last job, all under {partner}'s noise "
+                f"(discrete Laplace, epsilon {OWN_EPSILON:g} a column); before it, the power of "
+                "two that its bins fill up; no bin, no count"
             )
             yield Disclosure(step, me, told, "binning.columns")
 
@@ -150,8 +151,11 @@ class Binning(Kind[BinningTerms]):
             )
             yield (
                 f"{partner} cannot check the label: a receiver that takes few, chosen records as "
-                f"positive reads of each column's value some ten bits at most of where they lie; "
-                f"{partner} tells nothing of fewer than 20 positives or negatives"
+                f"positive, or shares few, learns of where they lie what {partner}'s noise leaves: "
+                f"a record's bin is hidden by epsilon {OWN_EPSILON:g} a column, and by as much "
+                f"more in each job; the power of two of a column's bins is exact, and one record "
+                f"more may double it. {partner} tells nothing of fewer than 20 positives or "
+                "negatives"
             )
 
     def releases(self, contract: Contract, party: str) -> Iterator[Release]:
