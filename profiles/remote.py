@@ -186,8 +186,10 @@ def federate_remote(
                 reached=link.home.reached(nonce),
             )  # fmt: skip
             also = partial(extracts, job, me, source)
+            limits = load_release_limits(link.home.policy)
             participant = Participant(
                 session, source, decider=decider, stop=halt, kept=link.home.tags, also=also,
+                releases=Releases(link.home.releases, limits, secrets.token_bytes, time.time),
                 frozen=frozen, persons=person_book(link.home), models=link.home.models,
                 may=partial(who_may_be_told, job),
             )  # fmt: skip

@@ -53,6 +53,9 @@ def test_the_job_over_processes_equals_the_job_in_memory(small: Path, world: Wor
     # 15.4 (1.5) of twenty in sixty runs; chance alone has 1.5
     assert len(set(lists[0]["entity"]) & set(lists[1]["entity"])) >= 6
     _check_ledgers(world, second)
+    # what this receiver's label has told is in its own book: the next job's bits add to it
+    told = world.command("node", "releases", "--home", str(world.hub / "party")).stdout
+    assert "churned" in told
     _nothing_left(world)
 
 
@@ -86,6 +89,7 @@ def _nothing_left(world: World) -> None:
         "policy.toml", "confirmed.json", "quota.json", "quota.lock",
         "lives.json", "life",
         "folds", ".folds.lock", "learned.json", ".learned.json.lock",
+        "book", "key", ".lock",
     }  # fmt: skip
     assert not list(world.node("bureau").rglob("journal"))
     for log in ("hub", "bureau"):

@@ -184,8 +184,11 @@ def _the_partner_is_revoked_and_told(world: World) -> None:
     world.processes["bureau"].wait(60)
     assert "this node was revoked; ask for a new invite" in world.log("bureau")
     assert "revoked" in world.command("hub", "nodes", "--home", str(world.hub)).stdout
-    found = world.command("node", "doctor", "--home", str(world.node("bureau"))).stdout
-    assert found.count("ok ") >= 6
+    doctor = ("node", "doctor", "--home", str(world.node("bureau")))
+    found = world.command(*doctor, check=False)
+    assert found.returncode != 0
+    assert found.stdout.count("ok ") >= 6
+    assert "BAD  the hub takes this node: this node was revoked" in found.stdout
 
 
 @pytest.mark.slow
