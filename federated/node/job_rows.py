@@ -279,7 +279,8 @@ def _next_of_own(row: Row, found: Found, hub: Path, ends: str) -> str:
     if state in ("approved", "interrupted") and _rests(found.folder):
         resume = f"fedprofile job resume {name} --hub {hub} goes on with it"
         return f"{resume}, {ends.removeprefix('fedprofile ')}"
-    if state in _ENDED and found.run is not None and found.run.hint:
+    over = bool(told_over(found.folder))  # let go, so there is nothing left to do
+    if state in _ENDED and found.run is not None and found.run.hint and not over:
         return found.run.hint
     return {
         "approved": "it counts once, when the same job is run again",

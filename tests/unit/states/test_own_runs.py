@@ -19,7 +19,7 @@ from federated.ledger.lines import Ledger
 from federated.node.home import NodeHome
 from federated.node.own_runs import GONE
 from federated.node.states import ENDS
-from federated.session.over import halt
+from federated.session.over import halt, let_go
 from federated.session.progress import APPROVAL, AWAY, OFFLINE
 from federated.wire import local
 from profiles.cli.job import app as job_app
@@ -47,6 +47,7 @@ class Run_:
     lines: Lines = field(default_factory=list)
     rests: bool = False
     halted: str = ""
+    over: bool = False
 
 
 PLAYED: dict[str, tuple[Run_, str, str, str]] = {
@@ -132,6 +133,10 @@ PLAYED: dict[str, tuple[Run_, str, str, str]] = {
         Run_("failed", "bureau is not connected to the hub", "run again", lines=APPROVED),
         "failed", "bureau is not connected to the hub", "run again",
     ),
+    "let go": (
+        Run_("failed", "bureau: it has ended", "job stop ends it here", lines=APPROVED, over=True),
+        "failed", "let go", "",
+    ),
     "no hub runs": (
         Run_("failed", "nothing runs in hub", "fedprofile hub start", request=False),
         "failed", "nothing runs in hub", "fedprofile hub start",
@@ -188,6 +193,8 @@ def test_every_screen_says_the_same_of_an_own_run(
             (place / "journal" / file).touch(0o600)
         home.reached(SESSION).parent.mkdir()
         home.reached(SESSION).touch()
+    if left.over:
+        let_go(place, "let go")
     if left.halted:
         halt(place, left.halted)
 
