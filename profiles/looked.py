@@ -16,10 +16,11 @@ from federated.tables.preflight import preflight
 from federated.tables.preflight_report import PreflightReport, what_to_do
 from federated.tables.source import Source
 from federated.text import plain
+from profiles.exclusion.nobody import nobody_of
 from profiles.fits import unnamed_branches, with_categories
 from profiles.job import AlignSpec, Job
 from profiles.leaks import with_leaks
-from profiles.own_table import check_list_columns
+from profiles.own_table import check_list_columns, entity_column
 from profiles.plan import admitted
 from profiles.preconditions import in_the_way, in_the_way_together
 from profiles.roles import roles_of
@@ -118,7 +119,9 @@ def looked_at(
         seen[party.name] = report
         if party.name == job.receiver:
             said = (f"{a}: {words}" for a, words in unnamed_branches(job, seen_as).items())
-            report = replace(report, suggestions=(*report.suggestions, *said))
+            named = [] if ways else nobody_of(job, seen_as, entity_column(job))
+            said_of = [*said, *filter(None, (one.words() for one in named))]
+            report = replace(report, suggestions=(*report.suggestions, *said_of))
         left = {name: at.left_out for name, at in seen_as.found.items() if name == party.table}
         yield Looked(party.name, party.table, report, taken, left)
 

@@ -34,6 +34,7 @@ from profiles.dictionary import (
     profile_notes,
 )
 from profiles.exclusion.consent import admission_of, channels_of
+from profiles.exclusion.nobody import nobody_metrics, nobody_of
 from profiles.federation import Federation
 from profiles.held_out import held_out_notes, held_out_scores
 from profiles.horizontal_outputs import compare_pooled, horizontal_model, worse_note
@@ -142,6 +143,8 @@ def write_outputs(
     own = job.party(job.receiver).table
     repeated = [repeats_words(own, repeats)] if repeats else []
     rules = rule_counts(job, tables, date.today())
+    nobody = nobody_of(job, tables, entity_column(job))
+    strange = [*strange, *filter(None, (one.words() for one in nobody))]
     admitted = _admitted(job, tables)
     shown = profiles if admitted is None else profiles.filter(pa.array(admitted))
     key = outcome.contract.digest
@@ -205,6 +208,7 @@ def write_outputs(
     metrics["on_several_lists"] = 0 if targets is None else len(also_on(targets))
     metrics["repeated_rows"] = repeats
     metrics["rules"] = rules_metrics(rules)
+    metrics["nobody"] = nobody_metrics(nobody)
     if drifted:
         metrics["scored"] = drifted
     if earlier is not None:

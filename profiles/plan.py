@@ -31,11 +31,12 @@ from federated.tables.frozen import FrozenColumns
 from federated.tables.source import FileSource, Source
 from profiles.at_branch import at_branch
 from profiles.exclusion.left_out import Reason
+from profiles.exclusion.nobody import Nobody, nobody_metrics, nobody_of
 from profiles.fits import unnamed_branches, with_categories
 from profiles.held_columns import check_held
 from profiles.job import Job
 from profiles.leaks import with_leaks
-from profiles.own_table import check_own, sieved
+from profiles.own_table import check_own, entity_column, sieved
 from profiles.preconditions import own_terms, signed
 from profiles.proposal import nameless_draft
 from profiles.rates import MeasuredRates
@@ -111,6 +112,7 @@ class Plan:
     unnamed: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     rules: tuple[RuleCount, ...] = ()
+    nobody: tuple[Nobody, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: dicts, lists, texts and numbers."""
@@ -146,6 +148,7 @@ class Plan:
             "several": self.several,
             "capacities": list(self.capacities),
             "rules": rules_metrics(self.rules),
+            "nobody": nobody_metrics(self.nobody),
             "lists": [
                 {"product": product, "may": may, "not": [asdict(reason) for reason in reasons]}
                 for product, may, reasons in self.lists
@@ -214,6 +217,7 @@ def planned(
         several=several,
         capacities=() if own is None else _capacities(lister, own),
         rules=() if own is None else tuple(rule_counts(lister, own, dt.date.today())),
+        nobody=() if own is None else tuple(nobody_of(lister, own, entity_column(lister))),
         unnamed={} if own is None else unnamed_branches(lister, own),
         left_out={} if seen is None else {t: a.left_out for t, a in seen.found.items()},
         rows=taken if elsewhere else None,

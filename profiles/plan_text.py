@@ -193,7 +193,7 @@ def _lists(plan: Plan) -> list[str]:
         f"  capacity in {plain(table)} is of all lists together, earlier ones of the job file first"
         for table in plan.capacities
     ]
-    return lines
+    return lines + [f"  - {plain(said, 600)}" for one in plan.nobody if (said := one.words())]
 
 
 def _shows(listed: int, held: int) -> list[str]:

@@ -16,7 +16,8 @@ from federated.tables.column_roles import check_role, kind_of
 from federated.tables.days import days_of
 from federated.tables.kept_tables import Extract
 from federated.tables.source import Source
-from federated.tables.spelled import ALIKE, nearly
+from federated.tables.spelled import ALIKE
+from profiles.exclusion.nobody import values_met
 from profiles.exclusion.rule import ExcludeSpec
 from profiles.routing import compared
 from psi.protocol.errors import InputError
@@ -95,10 +96,7 @@ class Rules:
 
         A rule that finds nobody leaves nobody out: those on a list of objections would be listed.
         """
-        names = pc.unique(compared(found.column(theirs))).drop_null()
-        known = pc.is_in(names, value_set=own)
-        met = int(pc.sum(known).as_py() or 0)
-        written = nearly(names.filter(pc.invert(known)), own.drop_null())
+        _, met, written = values_met(found.column(theirs), own)
         if written > met:
             raise InputError(
                 f"{self._job.file}: [[exclude]] {rule.reason!r}: {written:,} values of {theirs!r} "

@@ -11,10 +11,14 @@ import pytest
 
 from federated.tables.basis import Admission
 from federated.tables.source import MemorySource
+from profiles.exclusion.nobody import nobody_of
 from profiles.exclusion.rules import Rules
 from profiles.job import Job
+from profiles.language import language
+from profiles.looked import looked_at
 from profiles.own_table import check_own, sieved
-from profiles.plan_text import describe
+from profiles.plan import planned
+from profiles.plan_text import describe, in_text
 from profiles.tables import open_tables
 from psi.protocol.errors import InputError, JobError
 
@@ -247,6 +251,28 @@ def test_a_table_that_names_nobody_here_is_taken() -> None:
     rules = Rules(job(OBJECTED), source, "id", TODAY)
     (rule,) = rules.of("loan", "eligibility")
     assert not rules.excluded(rule, "loan").any()
+
+
+def test_values_that_are_nobody_are_told_from_the_first_that_would_be_somebody() -> None:
+    """Fewer than were found as they are written were passed over, and stayed on the list."""
+    people = pd.DataFrame({"id": [f"C{n:03d}" for n in range(180)], "left": [0, 1] * 90, "x": 1.0})
+    shop = pd.DataFrame({"id": people.id, "x": range(180)})
+    calls = pd.DataFrame({"who": ["C001", "C002", "c003", "elsewhere"]})
+    source = open_tables({"bank.people": people, "shop.people": shop, "bank.calls": calls})
+    said = "2 of 4 values of 'who' are nobody in bank.people; 1 of them would be but"
+    found = planned(job(OBJECTED), source)
+    assert said in in_text(found)
+    assert found.as_dict()["nobody"] == [
+        {"table": "bank.calls", "column": "who", "values": 4, "nobody": 2, "alike": 1}
+    ]
+    (bank,) = looked_at(job(OBJECTED), source, job(OBJECTED).parties[:1])
+    assert said in bank.to_text()
+    (one,) = nobody_of(job(OBJECTED), source, "id")
+    assert "其中 1 个只是写法不同" in language("zh").told(one.words(), "note")
+    calls.loc[2, "who"] = "C003"
+    source = open_tables({"bank.people": people, "bank.calls": calls})
+    (one,) = nobody_of(job(OBJECTED), source, "id")
+    assert (one.nobody, one.alike, one.words()) == (1, 0, "")
 
 
 @pytest.mark.parametrize("column", ["who", "what"])
