@@ -71,7 +71,8 @@ def load_leads(
         targets: `targets.parquet` of a run.
         contacts: CSV or Parquet with a row a lead: `entity`, `manager` (who has it at the end),
             `contacted` (a day, or nothing); optionally `product`, and `outcome` (0 or 1). A lead
-            with a manager and without a row is left out and counted: nobody says what became of it.
+            with a manager and without a row is left out and counted: nobody says what became of it;
+            so is one that was contacted before the list, or whose outcome is blank.
         listed: the day on which managers got the list.
         history: a Parquet file, made if it is not there. Leads of this list that it has already are
             replaced; another list of the same product and day is refused.
@@ -92,22 +93,22 @@ def _load(targets: Path, contacts: Path, listed: date, history: Path, today: dat
     lost: dict[str, int] = {}
     keys = ["product", "entity"] if "product" in met.column_names else ["entity"]
     place = _places(leads, met, keys, contacts, lost)
+    notes = _nearly_on_list(leads, met, keys)
     managed = pc.is_valid(compared(leads.column("manager"))).to_numpy(zero_copy_only=False)
     untold = (place < 0) & managed
     if many := int(np.count_nonzero(untold)):
         lost["leads with a manager, of which the contacts have no row"] = many
         leads, place = leads.filter(pa.array(~untold)), place[~untold]
+    unknown = _unknown(leads, met, place, listed, contacts, lost)
+    leads, place = leads.filter(pa.array(~unknown)), place[~unknown]
     known = place >= 0
     of = pa.array(np.where(known, place, 0), mask=~known)
     mine, theirs = compared(leads.column("manager")), compared(met.column("manager").take(of))
-    notes = _managers(leads, met, contacts)
+    notes += _managers(listing, met, contacts)
     kept = pc.fill_null(pc.equal(mine, theirs), False).to_numpy(zero_copy_only=False)
     days = days_of(met, "contacted", contacts.name)[np.where(known, place, 0)]
     after = (days - np.datetime64(listed, "D")).astype("timedelta64[D]").astype(np.float64)
     after = np.where(known & ~np.isnat(days), after, np.nan)
-    if early := int(np.count_nonzero(after < 0)):
-        lost["contacts from before the list"] = early
-        after = np.where(after < 0, np.nan, after)
     ahead = np.inf if today is None else float((today - listed).days)
     if late := int(np.count_nonzero(after > ahead)):
         lost["contacts in the future"] = late
@@ -192,6 +193,61 @@ def _places(
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
+def _unknown(
+    leads: pa.Table,
+    met: pa.Table,
+    place: np.ndarray,
+    listed: date,
+    contacts: Path,
+    lost: dict[str, int],
+) -> np.ndarray:
+    """`bool[leads]`: of which the contacts do not say what became of them: no failures."""
+    known = place >= 0
+    at = np.where(known, place, 0)
+    if not met.num_rows:
+        return np.zeros(len(place), bool)
+    days = days_of(met, "contacted", contacts.name)[at]
+    early = known & (days < np.datetime64(listed, "D"))
+    if many := int(np.count_nonzero(early)):
+        lost["contacts from before the list"] = many
+    if "outcome" not in met.column_names:
+        return np.asarray(early, bool)
+    told = numeric_matrix(met, ["outcome"], where=contacts.name)[at, 0]
+    theirs = compared(met.column("manager").take(pa.array(at)))
+    kept = pc.fill_null(pc.equal(compared(leads.column("manager")), theirs), False)
+    open_ = known & kept.to_numpy(zero_copy_only=False) & ~early
+    blank = open_ & ~np.isnat(days) & np.isnan(told)
+    if many := int(np.count_nonzero(blank)):
+        lost["contacted leads whose outcome is blank"] = many
+    dayless = open_ & np.isnat(days) & (told == 1.0)
+    if many := int(np.count_nonzero(dayless)):
+        lost["leads with outcome 1 and no day of contact"] = many
+    return np.asarray(early | blank | dayless, bool)
+
+
+def _nearly_on_list(leads: pa.Table, met: pa.Table, keys: list[str]) -> list[str]:
+    """A word on contacts with nobody on the list who would be on it but for how they are written,
+    or under another product."""
+    mine, theirs = (
+        pc.binary_join_element_wise(*(compared(t.column(k)) for k in keys), "\x1f")
+        for t in (leads, met)
+    )
+    lost = pc.invert(pc.is_in(theirs, value_set=mine.drop_null()))
+    names = compared(met.column("entity")).filter(lost).drop_null()
+    known = compared(leads.column("entity")).drop_null()
+    there = pc.is_in(names, value_set=known)
+    found = []
+    if other := int(pc.sum(there).as_py() or 0):
+        found.append(f"{other:,} contacts name somebody whom the list has under another product")
+    rest = names.filter(pc.invert(there))
+    if near := nearly(rest, known) if len(rest) else 0:
+        found.append(
+            f"{near:,} contacts with nobody on the list name a lead of it {ALIKE}: write entities "
+            "as the list does"
+        )
+    return found
+
+
 def _managers(leads: pa.Table, met: pa.Table, contacts: Path) -> list[str]:
     """A word on contacts by managers whom the list does not name: their leads count as given away.
 
@@ -218,19 +274,18 @@ def _managers(leads: pa.Table, met: pa.Table, contacts: Path) -> list[str]:
     ]
 
 
-def _once_only(table: pa.Table, before: pa.Table, history: Path) -> None:
+def _once_only(listing: pa.Table, before: pa.Table, day: str, history: Path) -> None:
     """Refuse a list that the history has under another day: each lead would count twice."""
-    if not {*_PLACE} <= set(table.column_names) & set(before.column_names):
+    if not {*_PLACE} <= set(listing.column_names) & set(before.column_names):
         return
     days = compared(before.column("listed"))
     mine, theirs = (
         pc.binary_join_element_wise(*(compared(t.column(k)) for k in _PLACE), "\x1f")
-        for t in (table, before)
+        for t in (listing, before)
     )
     there = pc.fill_null(pc.is_in(theirs, value_set=mine.drop_null()), False)
-    day = table.column("listed")[0].as_py()
     products = pc.is_in(
-        compared(before.column("product")), value_set=pc.unique(compared(table.column("product")))
+        compared(before.column("product")), value_set=pc.unique(compared(listing.column("product")))
     )
     for other in sorted(set(pc.unique(days).drop_null().to_pylist()) - {day}):
         rows = pc.and_(pc.equal(days, other), products)
@@ -275,8 +330,9 @@ def _merged(table: pa.Table, history: Path, targets: Path, listing: pa.Table) ->
         return table
     before = _learnable(_read(history, [*_KEY, "manager", "outcome"]))
     if table.num_rows:
-        _once_only(table, before, history)
-        _one_a_day(listing, before, table.column("listed")[0].as_py(), history, targets)
+        day = table.column("listed")[0].as_py()
+        _once_only(listing, before, day, history)
+        _one_a_day(listing, before, day, history, targets)
     mine = pc.binary_join_element_wise(*(compared(table.column(k)) for k in _KEY), "\x1f")
     theirs = pc.binary_join_element_wise(*(compared(before.column(k)) for k in _KEY), "\x1f")
     others = before.filter(pc.invert(pc.is_in(theirs, value_set=mine)))
