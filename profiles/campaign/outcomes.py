@@ -78,18 +78,22 @@ def uplift_of(
 def _uplift_of(
     campaign: Path, outcomes: Path | None, asked: Asked, contacts: Path | None
 ) -> Uplift:
-    wanted = [asked.entity] if outcomes or contacts else []
+    named = asked.entity != Asked.entity or asked.entity in _columns(campaign)
+    wanted = [asked.entity] if outcomes or contacts or named else []
     own = [] if outcomes else list(asked.outcomes)
     people = _load(campaign, [*wanted, asked.arm, *asked.by], own)
     lost, notes = dict[str, int](), list[str]()
     people = _armed(people, asked, lost, notes)
     if outcomes is None:
+        people = _known(people, campaign, asked, lost) if wanted else people
         values = numeric_matrix(people, own, where=campaign.name)
+        if wanted:
+            _alike(values, people, campaign, asked)
         notes += [*_parted(people, own), *_stand_ins(values, own)]
     else:
         people = _known(people, campaign, asked, lost)
         values = _joined(people, campaign, outcomes, asked, lost, notes)
-    reached = None if contacts is None else _reached(people, campaign, contacts, asked, lost)
+    reached = None if contacts is None else _reached(people, campaign, contacts, asked, lost, notes)
     found = from_people(
         _text(people, asked.arm),
         {name: values[:, place] for place, name in enumerate(asked.outcomes)},
@@ -102,6 +106,23 @@ def _uplift_of(
     if asked.entity in wanted:
         notes += _in_several(people, asked)
     return replace(found, notes=tuple(notes))
+
+
+def _alike(values: np.ndarray, people: pa.Table, campaign: Path, asked: Asked) -> None:
+    """Refuse people whose rows have other outcomes: each counts once, by one of them."""
+    number = _numbered(people, asked)
+    _, first = np.unique(number, return_index=True)
+    same = np.asarray(values[first[number]])
+    other = ~((values == same) | (np.isnan(values) & np.isnan(same))).all(axis=1)
+    if many := len(np.unique(number[other])):
+        raise InputError(
+            f"{campaign.name}: {many:,} people have several rows with other outcomes",
+            hint="a person counts once: one outcome in all rows, or rows to add up in --outcomes",
+        )
+
+
+def _columns(campaign: Path) -> list[str]:
+    return [] if campaign.is_dir() else list(plain_file(campaign).columns())
 
 
 def _in_several(people: pa.Table, asked: Asked) -> list[str]:
@@ -208,7 +229,7 @@ def _joined(
     days = [asked.day] if asked.day else []
     found = _load(outcomes, [asked.entity, *days], asked.outcomes)
     names = _text(people, asked.entity)
-    _about(_text(found, asked.entity), names, outcomes, campaign)
+    notes += _about(_text(found, asked.entity), names, outcomes, campaign)
     if asked.day and asked.since is not None:
         found = _since(found, outcomes, asked, lost)
     whole = pc.unique(names)
@@ -248,12 +269,12 @@ def _since(found: pa.Table, outcomes: Path, asked: Asked, lost: dict[str, int]) 
     return found.filter(pa.array(~early))
 
 
-def _about(found: pa.Array, names: pa.Array, file: Path, campaign: Path) -> None:
+def _about(found: pa.Array, names: pa.Array, file: Path, campaign: Path) -> list[str]:
     """Refuses rows none of which names anybody of the campaign, or most only in another spelling:
-    they would have had nothing."""
+    they would have had nothing. A word on fewer that do."""
     known = pc.is_in(found, value_set=names)
     met = int(pc.sum(known).as_py() or 0)
-    near = nearly(found.filter(pc.invert(known)), names) if 2 * met <= len(found) else 0
+    near = nearly(found.filter(pc.invert(known)), names) if met < len(found) else 0
     if len(found) and (not met or near > met):
         said = f", {near:,} do {ALIKE}" if near else ""
         raise InputError(
@@ -262,15 +283,26 @@ def _about(found: pa.Array, names: pa.Array, file: Path, campaign: Path) -> None
             hint="are they written alike in both? spreadsheets drop zeros in front; letters "
             "count as they are",
         )
+    if not near:
+        return []
+    return [
+        f"{file.name}: {near:,} rows name nobody in the campaign as they are written, and somebody "
+        f"{ALIKE}: they do not count"
+    ]
 
 
 def _reached(
-    people: pa.Table, campaign: Path, contacts: Path, asked: Asked, lost: dict[str, int]
+    people: pa.Table,
+    campaign: Path,
+    contacts: Path,
+    asked: Asked,
+    lost: dict[str, int],
+    notes: list[str],
 ) -> np.ndarray:
     """`bool[people]`: who was reached."""
     met = pc.drop_null(pc.unique(_text(_load(contacts, [asked.entity], ()), asked.entity)))
     names = _text(people, asked.entity)
-    _about(met, names, contacts, campaign)
+    notes += _about(met, names, contacts, campaign)
     if others := int(pc.sum(pc.invert(pc.is_in(met, names))).as_py() or 0):
         lost["contacts with nobody in the campaign"] = others
     return np.asarray(pc.is_in(names, met).to_numpy(zero_copy_only=False), bool)

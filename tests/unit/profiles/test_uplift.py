@@ -248,6 +248,38 @@ def test_people_who_lost_their_zeros_in_most_rows_are_refused(files: Path) -> No
     assert "do but for case, width, leading zeros" in str(shown.exception)
 
 
+def test_a_few_who_lost_their_zeros_are_counted(files: Path) -> None:
+    for name in ("sales", "calls"):
+        rows = pd.read_csv(files / f"{name}.csv", dtype=str)
+        rows.loc[: len(rows) // 3, "entity"] = rows.entity.str.lstrip("0")
+        rows.to_csv(files / f"{name}.csv", index=False)
+    shown = called(files, *SALES, "--contacts", "calls.csv", "--json")
+    notes = json.loads(shown.output)["notes"]
+    assert [note.split(":")[0] for note in notes] == ["sales.csv", "calls.csv"]
+    assert all("rows name nobody in the campaign as they are written" in note for note in notes)
+    assert "只是写法不同" in called(files, *SALES, "--lang", "zh").output
+
+
+def test_a_campaign_with_outcomes_of_its_own_counts_a_person_once(files: Path) -> None:
+    people = pd.read_csv(files / "campaign.csv", dtype=str)
+    people["bought"] = np.where(np.arange(PEOPLE) % 5 == 0, "1", "0")
+    words = ("--outcome", "bought", "--json")
+    people.to_csv(files / "campaign.csv", index=False)
+    once = json.loads(called(files, *words).output)
+    pd.concat([people, people]).to_csv(files / "campaign.csv", index=False)
+    assert json.loads(called(files, *words).output) == once
+    other = people.head(9).assign(bought="2")
+    pd.concat([people, other]).to_csv(files / "campaign.csv", index=False)
+    assert "9 people have several rows with other outcomes" in str(called(files, *words).exception)
+    both = people.head(9).assign(
+        arm=lambda t: t.arm.replace({"listed": "control", "control": "listed"})
+    )
+    pd.concat([people, both]).to_csv(files / "campaign.csv", index=False)
+    assert "9 people are in more than one arm" in str(called(files, *words).exception)
+    people.drop(columns="entity").to_csv(files / "campaign.csv", index=False)
+    assert json.loads(called(files, *words).output) == once
+
+
 def test_means_and_variances_of_a_partner_say_what_people_say() -> None:
     rng = np.random.default_rng(4)
     values = {"listed": rng.gamma(1, 5, 300), "control": rng.gamma(1, 4, 200)}
