@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from federated.aggregate.noise import discrete_laplace
 from federated.binning import (
     LABEL_LANES,
     VALUE_SCALE,
@@ -59,8 +58,6 @@ class Binning(Step):
             if contract.receiver == party:
                 label = known_labels(table, terms.label, positive=terms.positive, where=where)
                 _check_classes(label, f"{where}: label {terms.label!r}")
-            if terms.partner == party:
-                discrete_laplace([1])  # its own noise needs a package
             for column in terms.columns if terms.partner == party else ():
                 values_of(table, column, where)
 

@@ -99,7 +99,9 @@ def _there(key: pa.Array) -> np.ndarray:
 def check_packages(contract: Contract, party: str) -> None:
     """Raise `EnvironmentFailed` if this party is to add noise and has no package for it.
 
-    A partner adds it to what it tells of categories and sums, the receiver to its labels' counts.
+    A partner adds it to what it tells of categories, sums and bins, the receiver to its labels'
+    counts.
     """
-    if any(epsilon for kind in KINDS for epsilon, _ in kind.unnoised(contract, party)):
+    binned = any(terms.partner == party for terms in contract.binning)
+    if binned or any(epsilon for kind in KINDS for epsilon, _ in kind.unnoised(contract, party)):
         discrete_laplace([1])
