@@ -42,7 +42,9 @@ kinds = [["credit_code"]]
 protocol = "PROTOCOL"
 """
 ESTIMATES = {"ecdh": align_estimate, "vole": vole_estimate}
-WITHIN = {"ecdh": (0.7, 1.3), "vole": (0.5, 2.0)}  # by VOLE memory decides, of which no rate tells
+# Rates are read in a moment in which others may use the cores: once three times 1.36 to 1.67 beside
+# another run of tests, alone .9 to 1.1. By VOLE memory decides, of which no rate tells
+WITHIN = {"ecdh": (0.6, 2.0), "vole": (0.5, 2.0)}
 
 
 def write_world(folder: Path, receiver: int, sender: int, protocol: str = "ecdh") -> None:

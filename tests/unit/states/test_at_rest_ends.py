@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -103,7 +104,10 @@ def test_a_proposer_that_has_ended_while_no_node_ran(scene: Scene) -> None:
     assert scene.node is not None
     hand_on(scene.node.jobs[scene.session].endpoint, gone)
     scene.becomes("interrupted")
-    assert "is stopped" in scene.say("stop", scene.session.hex()[:8], "--now")
+    end = time.monotonic() + 20  # it may be interrupted still, and about to be taken up by the node
+    while "is stopped" not in (said := scene.say("stop", scene.session.hex()[:8], "--now")):
+        assert time.monotonic() < end, said
+        time.sleep(0.1)
     scene.becomes("refused")
 
 
