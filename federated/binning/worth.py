@@ -32,7 +32,7 @@ _MORE, _CHANCES = 0.1, 2
 """What groups that lack a class must say more, beside others or under noise: what is worth a look
 by itself, and twice what chance and noise would say."""
 _ROWS_A_STEP = 20
-"""Of bins with twenty of each class a row moves a value by less than a step, mostly a twentieth."""
+"""Of bins alike in size a row moves a value by less than a step; what hides a row is noise."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,8 +216,8 @@ def test_values_are_rounded_by_the_rows_of_the_rarer_class(
     assert step_of(*classes) == step
 
 
-def test_one_row_moves_a_value_by_less_than_a_step() -> None:
-    """Of bins with twenty of each class, as the owner merges them to."""
+def test_one_row_of_bins_alike_in_size_moves_a_value_by_less_than_a_step() -> None:
+    """Of lopsided bins, or as the twentieth of a class, it moves it by more: noise hides that."""
     rng = np.random.default_rng(1)
     worst = 0.0
     for _ in range(200):
